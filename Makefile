@@ -1,0 +1,53 @@
+# Needs Python 3.11 or later with venv, pip, and make.  Everything else is installed into .venv by the first target run.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Newer than pyproject.toml: what it asks for is installed.
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format docs coverage clean
+
+help:
+	@echo 'make run       serve examples/hello.py on http://127.0.0.1:8000'
+	@echo 'make test      run the tests'
+	@echo 'make check     lint, formatting, types, import contracts, documentation'
+	@echo 'make format    mend what lint and formatting can mend by themselves'
+	@echo 'make docs      serve the documentation on http://127.0.0.1:8001'
+	@echo 'make coverage  run the tests with branch coverage'
+	@echo 'make clean     remove everything that is generated, .venv too'
+
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,testing]'
+	touch $@
+
+run: $(READY)
+	$(BIN)/python examples/hello.py
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --strict --quiet
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(READY)
+	$(BIN)/mkdocs serve --dev-addr 127.0.0.1:8001
+
+coverage: $(READY)
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report
+
+clean:
+	rm -rf $(VENV) build dist site htmlcov .coverage .coverage.* .hypothesis
+	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find trioframe tests examples -type d -name __pycache__ -prune -exec rm -rf {} +

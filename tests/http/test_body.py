@@ -1,0 +1,136 @@
+"""The request body as a stream: limits on what is announced, one reader at a time, nothing lost."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import trio
+from trio.testing import assert_checkpoints
+
+from trioframe.errors import PayloadTooLarge
+from trioframe.http.body import RequestBody
+from trioframe.http.events import RawHeaders
+
+
+class Source:
+    """A body given piece by piece; None in `pieces` is a piece that has to be waited for."""
+
+    def __init__(self, *pieces: bytes | None, announced: int = 0) -> None:
+        self.pieces = list(pieces)
+        self.announced = announced
+        self.trailers: RawHeaders = ()
+        self.refused = False
+        self.arrive = trio.Event()
+
+    def next_piece_nowait(self) -> bytes | None:
+        if not self.pieces:
+            self.trailers = ((b"x-checksum", b"1"),)
+            return b""
+        piece = self.pieces[0]
+        if piece is not None:
+            del self.pieces[0]
+        return piece
+
+    async def next_piece(self) -> bytes:
+        await self.arrive.wait()
+        del self.pieces[0]
+        piece = self.next_piece_nowait()
+        assert piece is not None
+        return piece
+
+    def refuse_body(self) -> None:
+        self.refused = True
+
+
+async def test_iterating_gives_the_pieces_as_they_come() -> None:
+    body = RequestBody(Source(b"one", b"two"))
+    assert [piece async for piece in body] == [b"one", b"two"]
+    assert body.received == 6
+
+
+async def test_read_gives_none_at_the_end_again_and_again() -> None:
+    body = RequestBody(Source(b"one"))
+    assert await body.read() == b"one"
+    assert await body.read() is None
+    assert await body.read() is None
+    assert body.trailers == ((b"x-checksum", b"1"),)
+
+
+async def test_receive_some_splits_pieces_that_are_too_large() -> None:
+    body = RequestBody(Source(b"abcdef", b"gh"))
+    assert [await body.receive_some(4) for _ in range(4)] == [b"abcd", b"ef", b"gh", b""]
+    with pytest.raises(ValueError, match="at least 1"):
+        await body.receive_some(0)
+
+
+async def test_every_read_is_a_checkpoint() -> None:
+    source = Source(b"abcd", None, b"ef")
+    source.arrive.set()
+    body = RequestBody(source)
+    for expected in (b"abc", b"d", b"ef", b"", b""):
+        with assert_checkpoints():
+            assert await body.receive_some(3) == expected
+
+
+async def test_read_all_joins_what_is_left() -> None:
+    body = RequestBody(Source(b"abcd", b"ef"))
+    assert await body.receive_some(1) == b"a"
+    assert await body.read_all() == b"bcdef"
+    assert await body.read_all() == b""
+
+
+async def test_a_body_that_is_here_is_read_without_waiting() -> None:
+    with trio.testing.assert_no_checkpoints():
+        assert await RequestBody(Source(b"small")).read_all() == b"small"
+
+
+async def test_read_all_waits_for_what_is_not() -> None:
+    source = Source(b"a", None, b"b")
+    source.arrive.set()
+    assert await RequestBody(source).read_all() == b"ab"
+
+
+async def test_a_second_reader_is_told() -> None:
+    source = Source(None, b"x")
+    body = RequestBody(source)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(body.receive_some)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(trio.BusyResourceError):
+            await body.receive_some()
+        source.arrive.set()
+
+
+async def test_a_cancelled_read_loses_nothing() -> None:
+    body = RequestBody(Source(b"x"))
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await body.receive_some()
+    assert scope.cancelled_caught
+    assert await body.receive_some() == b"x"
+
+
+async def test_what_is_announced_is_refused_before_it_is_read() -> None:
+    source = Source(b"x" * 5, announced=11)
+    body = RequestBody(source, request_max_size=10)
+    for read in (body.receive_some, body.read, body.read_all):
+        with pytest.raises(PayloadTooLarge, match="10 bytes"):
+            await read()
+    assert source.refused
+    assert source.pieces == [b"x" * 5]
+
+
+async def test_the_limit_may_be_moved() -> None:
+    body = RequestBody(Source(b"x" * 11, announced=11), request_max_size=10)
+    body.request_max_size = math.inf
+    assert body.request_max_size == math.inf
+    assert len(await body.read_all()) == 11
+
+
+async def test_a_closed_body_cannot_be_read() -> None:
+    body = RequestBody(Source(b"abc"))
+    await body.receive_some(1)
+    await body.aclose()
+    with pytest.raises(trio.ClosedResourceError):
+        await body.receive_some()

@@ -1,0 +1,630 @@
+"""How a request ends early: every row of the outcome table, and the blocks a handler may ask for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from trioframe.errors import RequestCancelled
+from trioframe.http.lifetime import HALF_CLOSE_GRACE, Lifetime
+
+GRACE = 5.0
+
+
+@pytest.fixture
+async def lifetime(nursery: trio.Nursery) -> Lifetime:
+    return Lifetime(nursery.start_soon, grace=GRACE)
+
+
+async def expect_cancelled(lifetime: Lifetime, handler: Callable[[], Awaitable[object]], reason: str) -> None:
+    with pytest.raises(RequestCancelled) as caught:
+        await lifetime.run(handler)
+    assert caught.value.reason == reason
+    assert lifetime.reason == reason
+    assert caught.value.__context__ is None
+
+
+# --- the outcome table ---------------------------------------------------------------------------------------------------
+
+
+async def test_what_the_handler_returns_is_returned(lifetime: Lifetime) -> None:
+    async def handler(a: int, b: str) -> tuple[int, str]:
+        return a, b
+
+    assert await lifetime.run(handler, 1, "x") == (1, "x")
+
+
+async def test_a_sleeping_handler_sees_cancelled_and_its_caller_request_cancelled(lifetime: Lifetime) -> None:
+    seen: list[str | None] = []
+
+    async def handler() -> None:
+        lifetime.cancel("disconnect")
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled as exc:
+            seen.append(exc.reason)
+            raise
+
+    await expect_cancelled(lifetime, handler, "disconnect")
+    assert seen == ["the client left"]
+
+
+async def test_an_open_nursery_is_cancelled_with_its_children(lifetime: Lifetime) -> None:
+    ended: list[int] = []
+
+    async def child(number: int) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            ended.append(number)
+
+    async def handler() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(child, 1)
+            nursery.start_soon(child, 2)
+            await trio.testing.wait_all_tasks_blocked()
+            lifetime.cancel("timeout")
+
+    await expect_cancelled(lifetime, handler, "timeout")
+    assert sorted(ended) == [1, 2]
+
+
+async def test_an_error_while_unwinding_is_an_error_with_a_note(lifetime: Lifetime) -> None:
+    async def handler() -> None:
+        lifetime.cancel("shutdown")
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ValueError("lost connection to the database")
+
+    with pytest.raises(ValueError, match="lost connection") as caught:
+        await lifetime.run(handler)
+    assert caught.value.__notes__ == ["raised while the request was being cancelled: the server is stopping"]
+
+
+async def test_an_error_of_a_child_beside_cancelled_is_an_error(lifetime: Lifetime) -> None:
+    async def failing() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ValueError("child")
+
+    async def handler() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(failing)
+            nursery.start_soon(trio.sleep_forever)
+            await trio.testing.wait_all_tasks_blocked()
+            lifetime.cancel("disconnect")
+
+    with pytest.RaisesGroup(ValueError) as caught:
+        await lifetime.run(handler)
+    assert "the client left" in caught.value.__notes__[0]
+
+
+async def test_a_swallowed_cancellation_is_a_return(lifetime: Lifetime) -> None:
+    async def handler() -> str:
+        lifetime.cancel("disconnect")
+        with trio.CancelScope(shield=True):
+            await trio.lowlevel.checkpoint()
+        return "done"
+
+    assert await lifetime.run(handler) == "done"
+    assert lifetime.reason == "disconnect"
+
+
+async def test_cancellation_is_level_triggered(lifetime: Lifetime) -> None:
+    async def handler() -> None:
+        lifetime.cancel("disconnect")
+        try:
+            await trio.sleep_forever()
+        finally:
+            with pytest.raises(trio.Cancelled):
+                await trio.lowlevel.checkpoint()
+
+    await expect_cancelled(lifetime, handler, "disconnect")
+
+
+async def test_cancelled_before_it_starts(lifetime: Lifetime) -> None:
+    steps: list[str] = []
+
+    async def handler() -> None:
+        steps.append("started")
+        await trio.lowlevel.checkpoint()
+        steps.append("went on")
+
+    lifetime.cancel("shutdown")
+    await expect_cancelled(lifetime, handler, "shutdown")
+    assert steps == ["started"]
+
+
+async def test_a_handler_that_finished_first_has_finished(lifetime: Lifetime) -> None:
+    async def handler() -> str:
+        await trio.lowlevel.checkpoint()
+        lifetime.cancel("timeout")
+        return "in time"
+
+    assert await lifetime.run(handler) == "in time"
+
+
+async def test_an_outer_cancellation_is_never_converted(lifetime: Lifetime) -> None:
+    async def handler() -> None:
+        lifetime.cancel("shutdown")
+        await trio.sleep_forever()
+
+    with trio.CancelScope() as outer:
+        outer.cancel()
+        await lifetime.run(handler)
+        raise AssertionError("the outer cancellation was converted")
+    assert outer.cancelled_caught
+
+
+async def test_a_real_error_within_an_outer_cancellation_is_not_lost(lifetime: Lifetime) -> None:
+    async def failing() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ValueError("child")
+
+    async def handler() -> None:
+        lifetime.nursery.start_soon(failing)
+        await trio.testing.wait_all_tasks_blocked()
+        outer.cancel()
+        await trio.sleep_forever()
+
+    with pytest.RaisesGroup(ValueError), trio.CancelScope() as outer:
+        await lifetime.run(handler)
+
+
+async def test_the_first_reason_wins(lifetime: Lifetime) -> None:
+    async def handler() -> None:
+        lifetime.cancel("shutdown")
+        lifetime.cancel("disconnect")
+        await trio.sleep_forever()
+
+    await expect_cancelled(lifetime, handler, "shutdown")
+
+
+async def test_an_operation_that_finds_the_peer_gone_counts_as_a_disconnect(lifetime: Lifetime) -> None:
+    async def handler() -> None:
+        raise RequestCancelled("disconnect")
+
+    with pytest.raises(RequestCancelled):
+        await lifetime.run(handler)
+    assert lifetime.reason == "disconnect"
+
+
+async def test_an_earlier_reason_stands_above_what_an_operation_found(lifetime: Lifetime) -> None:
+    async def handler() -> None:
+        lifetime.cancel("timeout")
+        raise RequestCancelled("disconnect")
+
+    with pytest.raises(RequestCancelled) as caught:
+        await lifetime.run(handler)
+    assert caught.value.reason == "timeout"
+
+
+async def test_children_that_all_met_the_vanished_peer_make_one_request_cancelled(lifetime: Lifetime) -> None:
+    async def sending() -> None:
+        raise RequestCancelled("disconnect")
+
+    async def handler() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sending)
+            nursery.start_soon(sending)
+
+    with pytest.raises(RequestCancelled) as caught:
+        await lifetime.run(handler)
+    assert caught.value.reason == "disconnect"
+
+
+async def test_what_else_children_raised_is_kept(lifetime: Lifetime) -> None:
+    async def fail(error: Exception) -> None:
+        raise error
+
+    async def handler() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fail, RequestCancelled("disconnect"))
+            nursery.start_soon(fail, KeyError("k"))
+
+    with pytest.RaisesGroup(KeyError):
+        await lifetime.run(handler)
+
+
+# --- deadlines -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_deadline_cancels_as_timeout(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> None:
+        lifetime.deadline = trio.current_time() + 3
+        await trio.sleep_forever()
+
+    await expect_cancelled(lifetime, handler, "timeout")
+    assert trio.current_time() == 3
+
+
+async def test_an_error_after_the_deadline_has_the_note(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> None:
+        lifetime.deadline = trio.current_time() + 3
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ValueError("x")
+
+    with pytest.raises(ValueError, match="x") as caught:
+        await lifetime.run(handler)
+    assert "the deadline" in caught.value.__notes__[0]
+
+
+async def test_the_limit_of_the_start_ends_with_the_start(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> str:
+        lifetime.limit_start(10)
+        assert lifetime.deadline == 10
+        await trio.sleep(9)
+        lifetime.response_started()
+        assert lifetime.deadline == math.inf
+        await trio.sleep(100)
+        return "streamed"
+
+    assert await lifetime.run(handler) == "streamed"
+
+
+async def test_a_deadline_of_the_handler_stands_above_the_limit_of_the_start(
+    lifetime: Lifetime, autojump_clock: MockClock
+) -> None:
+    async def handler() -> None:
+        lifetime.deadline = trio.current_time() + 2
+        lifetime.limit_start(1)
+        lifetime.response_started()
+        assert lifetime.deadline == 2
+        await trio.sleep_forever()
+
+    await expect_cancelled(lifetime, handler, "timeout")
+
+
+# --- the peer ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_reset_cancels_at_once(lifetime: Lifetime) -> None:
+    async def handler() -> None:
+        lifetime.peer_reset()
+        assert lifetime.disconnected and lifetime.lost
+        await trio.lowlevel.checkpoint()
+
+    await expect_cancelled(lifetime, handler, "disconnect")
+
+
+async def test_a_half_closed_peer_leaves_a_moment(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> None:
+        lifetime.peer_half_closed()
+        lifetime.peer_half_closed()
+        assert lifetime.disconnected and not lifetime.lost
+        await trio.sleep_forever()
+
+    await expect_cancelled(lifetime, handler, "disconnect")
+    assert trio.current_time() == pytest.approx(HALF_CLOSE_GRACE)
+
+
+async def test_the_cancellation_of_a_half_closed_peer_says_why(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> None:
+        lifetime.peer_half_closed()
+        with pytest.raises(trio.Cancelled) as caught:
+            await trio.sleep_forever()
+        assert caught.value.reason == "the client left"
+        raise caught.value
+
+    await expect_cancelled(lifetime, handler, "disconnect")
+
+
+async def test_sending_holds_that_moment_up(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> None:
+        lifetime.peer_half_closed()
+        await trio.testing.wait_all_tasks_blocked()
+        lifetime.sending()
+        await trio.sleep(30)
+        lifetime.sent()
+        await trio.sleep_forever()
+
+    await expect_cancelled(lifetime, handler, "disconnect")
+    assert trio.current_time() == pytest.approx(30 + HALF_CLOSE_GRACE)
+
+
+async def test_a_handler_that_answers_in_that_moment_has_answered(
+    lifetime: Lifetime, autojump_clock: MockClock
+) -> None:
+    async def handler() -> str:
+        await trio.lowlevel.checkpoint()
+        return "answer"
+
+    lifetime.peer_half_closed()
+    assert await lifetime.run(handler) == "answer"
+    await trio.sleep(1)
+    assert lifetime.reason is None
+
+
+async def test_a_reset_follows_a_half_close(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> None:
+        lifetime.peer_half_closed()
+        lifetime.peer_reset()
+        await trio.sleep_forever()
+
+    await expect_cancelled(lifetime, handler, "disconnect")
+    assert trio.current_time() == 0
+
+
+async def test_a_reset_before_the_handler_cancels_its_start(lifetime: Lifetime) -> None:
+    lifetime.peer_reset()
+    await expect_cancelled(lifetime, trio.lowlevel.checkpoint, "disconnect")
+
+
+async def test_half_close_may_be_allowed(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    lifetime = Lifetime(nursery.start_soon, half_close="allow")
+
+    async def handler() -> str:
+        lifetime.peer_half_closed()
+        await trio.sleep(60)
+        return "answer"
+
+    assert await lifetime.run(handler) == "answer"
+    assert not lifetime.disconnected
+
+
+@pytest.mark.parametrize("event", ["peer_half_closed", "peer_reset"])
+@pytest.mark.parametrize("when", ["before", "within"])
+async def test_a_disconnect_may_be_ignored(
+    lifetime: Lifetime, autojump_clock: MockClock, event: str, when: str
+) -> None:
+    async def handler() -> str:
+        if when == "within":
+            getattr(lifetime, event)()
+        await trio.sleep(60)
+        return "done"
+
+    if when == "before":
+        getattr(lifetime, event)()
+    lifetime.on_disconnect = "ignore"
+    assert lifetime.on_disconnect == "ignore"
+    assert await lifetime.run(handler) == "done"
+    assert lifetime.disconnected
+
+
+async def test_ignoring_begins_when_it_is_said(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> str:
+        lifetime.peer_half_closed()
+        lifetime.on_disconnect = "ignore"
+        await trio.sleep(60)
+        return "done"
+
+    assert await lifetime.run(handler) == "done"
+
+
+async def test_the_disconnect_can_be_waited_for(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    lifetime.on_disconnect = "ignore"
+
+    async def handler() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lifetime.wait_disconnected)
+            nursery.start_soon(lifetime.wait_disconnected)
+            await trio.testing.wait_all_tasks_blocked()
+            lifetime.peer_half_closed()
+        with trio.testing.assert_checkpoints():
+            await lifetime.wait_disconnected()
+
+    await lifetime.run(handler)
+
+
+# --- cancellable ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["cancel", "deadline"])
+async def test_a_cancellable_block_raises_where_it_stands(
+    lifetime: Lifetime, autojump_clock: MockClock, how: str
+) -> None:
+    async def handler() -> str:
+        with pytest.raises(RequestCancelled) as caught, lifetime.cancellable():
+            if how == "cancel":
+                lifetime.cancel("timeout")
+            elif how == "deadline":
+                lifetime.deadline = trio.current_time() + 1
+            await trio.sleep_forever()
+        await trio.sleep(GRACE / 2)
+        return caught.value.reason
+
+    assert await lifetime.run(handler) == "timeout"
+
+
+async def test_what_follows_is_bounded_by_the_grace(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> None:
+        try:
+            with lifetime.cancellable():
+                lifetime.cancel("disconnect")
+                await trio.sleep_forever()
+        except RequestCancelled:
+            await trio.sleep_forever()
+
+    await expect_cancelled(lifetime, handler, "disconnect")
+    assert trio.current_time() == GRACE
+
+
+async def test_a_cancellable_block_that_finished_first_is_left_alone(lifetime: Lifetime) -> None:
+    steps: list[str] = []
+
+    async def handler() -> None:
+        with lifetime.cancellable():
+            lifetime.cancel("disconnect")
+            steps.append("end of block")
+        steps.append("behind it")
+        await trio.lowlevel.checkpoint()
+        steps.append("never")
+
+    await expect_cancelled(lifetime, handler, "disconnect")
+    assert steps == ["end of block", "behind it"]
+
+
+async def test_an_error_in_a_cancellable_block_goes_through(lifetime: Lifetime) -> None:
+    async def handler() -> None:
+        with lifetime.cancellable():
+            raise KeyError("k")
+
+    with pytest.raises(KeyError):
+        await lifetime.run(handler)
+
+
+async def test_an_outer_cancellation_goes_through_a_cancellable_block(lifetime: Lifetime) -> None:
+    async def handler() -> None:
+        with lifetime.cancellable():
+            outer.cancel()
+            await trio.sleep_forever()
+
+    with trio.CancelScope() as outer:
+        await lifetime.run(handler)
+    assert outer.cancelled_caught
+
+
+# --- shielded ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_cancellation_waits_for_a_shielded_block(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    steps: list[str] = []
+
+    async def handler() -> None:
+        with lifetime.shielded(10):
+            lifetime.cancel("disconnect")
+            await trio.sleep(9)
+            steps.append("committed")
+        await trio.lowlevel.checkpoint()
+        steps.append("never")
+
+    await expect_cancelled(lifetime, handler, "disconnect")
+    assert steps == ["committed"]
+
+
+async def test_but_only_so_long(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> None:
+        await trio.sleep(20)
+        with lifetime.shielded(10):
+            await trio.sleep(20)
+            lifetime.cancel("disconnect")
+            await trio.sleep_forever()
+        await trio.lowlevel.checkpoint()
+
+    await expect_cancelled(lifetime, handler, "disconnect")
+    assert trio.current_time() == 50
+
+
+async def test_a_shield_holds_against_the_deadline(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> None:
+        lifetime.deadline = trio.current_time() + 1
+        with lifetime.shielded(10):
+            await trio.sleep_forever()
+
+    await expect_cancelled_at(lifetime, handler, 11)
+
+
+async def expect_cancelled_at(lifetime: Lifetime, handler: Callable[[], Awaitable[object]], time: float) -> None:
+    async def then_wait() -> None:
+        await handler()
+        await trio.lowlevel.checkpoint()
+
+    await expect_cancelled(lifetime, then_wait, "timeout")
+    assert trio.current_time() == time
+
+
+async def test_force_lifts_a_shield(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> None:
+        with lifetime.shielded(math.inf):
+            lifetime.force()
+            await trio.sleep_forever()
+        await trio.lowlevel.checkpoint()
+
+    await expect_cancelled(lifetime, handler, "shutdown")
+    assert trio.current_time() == 0
+
+
+# --- the nursery of the request ------------------------------------------------------------------------------------------
+
+
+async def test_children_are_joined_before_the_request_ends(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    ended: list[float] = []
+
+    async def child() -> None:
+        await trio.sleep(3)
+        ended.append(trio.current_time())
+
+    async def handler() -> str:
+        lifetime.nursery.start_soon(child)
+        return "answer"
+
+    assert await lifetime.run(handler) == "answer"
+    assert ended == [3]
+
+
+async def test_children_are_cancelled_with_the_request(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    seen: list[str] = []
+
+    async def child(name: str) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            seen.append(name)
+
+    async def handler() -> None:
+        lifetime.nursery.start_soon(child, "a")
+        lifetime.nursery.start_soon(child, "b")
+        lifetime.deadline = trio.current_time() + 1
+        await trio.sleep_forever()
+
+    await expect_cancelled(lifetime, handler, "timeout")
+    assert sorted(seen) == ["a", "b"]
+
+
+async def test_a_cancellation_while_joining_cancels_the_children(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> None:
+        lifetime.nursery.start_soon(trio.sleep_forever)
+        lifetime.deadline = trio.current_time() + 1
+
+    await expect_cancelled(lifetime, handler, "timeout")
+
+
+async def test_a_failing_child_ends_the_handler(lifetime: Lifetime) -> None:
+    async def child() -> None:
+        raise ValueError("child")
+
+    async def handler() -> None:
+        lifetime.nursery.start_soon(child)
+        await trio.sleep_forever()
+
+    with pytest.RaisesGroup(ValueError) as caught:
+        await lifetime.run(handler)
+    assert lifetime.reason is None
+    assert not hasattr(caught.value, "__notes__")
+
+
+async def test_children_get_the_cancellation_at_once_also_behind_a_cancellable_block(lifetime: Lifetime) -> None:
+    async def child() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            ended.set()
+
+    async def handler() -> None:
+        lifetime.nursery.start_soon(child)
+        await trio.testing.wait_all_tasks_blocked()
+        try:
+            with lifetime.cancellable():
+                lifetime.cancel("disconnect")
+                await trio.sleep_forever()
+        finally:
+            await ended.wait()
+
+    ended = trio.Event()
+    await expect_cancelled(lifetime, handler, "disconnect")
+
+
+async def test_no_children_after_the_request(lifetime: Lifetime) -> None:
+    await lifetime.run(trio.lowlevel.checkpoint)
+    with pytest.raises(RuntimeError, match="request is over"):
+        lifetime.nursery.start_soon(trio.sleep_forever)

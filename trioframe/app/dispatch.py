@@ -1,0 +1,215 @@
+"""Handles an exchange for an app: finds the route, runs its endpoint within the request's lifetime, sends the answer.
+
+Rules of this file:
+
+* What the user's handler does - the body read for it, and the stream it returned, included - happens inside
+  `Lifetime.run`, and so may be cancelled; everything else here may not be, and is bounded in time instead.
+* Every exception of user code ends here: as the answer of an exception handler, as an error page, or, when the response
+  has begun, as a broken connection.  What nobody expected is logged once, with its traceback.
+* `RequestCancelled` is not an error: only a handler of `RequestCancelled` sees it.
+* Cancellation from outside, and what is no `Exception`, go through.
+
+It must not know how the exchange is carried.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import AsyncIterable, Callable
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from ..errors import (
+    HTTPError,
+    LocalProtocolError,
+    MethodNotAllowed,
+    RemoteProtocolError,
+    RequestCancelled,
+    ServerError,
+    ServiceUnavailable,
+)
+from ..http.exchange import Exchange
+from .compile import Plan, PlannedRoute
+from .errorpages import render_error
+from .request import Request
+from .response import Response, empty, json, raw, text
+
+if TYPE_CHECKING:
+    from .app import App
+
+__all__ = ["Dispatcher"]
+
+logger = logging.getLogger("trioframe.app")
+
+
+class Dispatcher:
+    """The `Handler` of an app.
+
+    Parameters:
+      app: given to requests as `request.app`.
+      plan: what to run.
+    """
+
+    def __init__(self, app: App, plan: Plan) -> None:
+        self._app = app
+        self._find = plan.router.find
+        self._planned = {planned.route: planned for planned in plan.routes}
+        self._exception_handlers = plan.exception_handlers
+        self._debug = app.config.DEBUG
+        self._fallback_format = app.config.FALLBACK_ERROR_FORMAT
+        self._response_timeout = app.config.RESPONSE_TIMEOUT
+        self._cancel_grace = app.config.CANCEL_GRACE
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Handle one exchange: answer it, or raise `RequestCancelled` if it ended without an answer.
+
+        Raises:
+          RequestCancelled: nobody is there to be answered, or the response was cut short.
+        """
+        request = Request(self._app, exchange)
+        try:
+            response = await self._run(request)
+            if response is not None:
+                await send(exchange, response)
+        except RequestCancelled as exc:
+            await self._answer_cancelled(request, exc)
+        except Exception as exc:  # noqa: BLE001 - whatever user code raises is answered
+            await self._answer_error(request, exc)
+
+    # --- the handler -------------------------------------------------------------------------------------------------
+
+    async def _run(self, request: Request) -> Response | None:
+        exchange = request.exchange
+        head = exchange.head
+        if head.method == "CONNECT":  # RFC 9110 section 9.3.6: this is no proxy
+            raise HTTPError(501, "CONNECT is not supported here")
+        if head.raw_path == b"*":  # RFC 9110 section 9.3.7: OPTIONS of the server as a whole
+            return empty()
+        try:
+            match = self._find(head.method, head.raw_path, head.authority.decode("latin-1"))
+        except MethodNotAllowed as exc:
+            if head.method == "OPTIONS":  # RFC 9110 section 9.3.7
+                return empty(headers={"Allow": ", ".join(exc.allowed)})
+            raise
+        planned = self._planned[match.route]
+        request.route, request.match_info = match.route, match.params
+        exchange.lifetime.on_disconnect = planned.on_disconnect
+        return await exchange.lifetime.run(self._handle, request, planned, match.params)
+
+    async def _handle(self, request: Request, planned: PlannedRoute, params: dict[str, Any]) -> Response | None:
+        """Inside the lifetime: the body, the endpoint, and the stream it may have returned."""
+        exchange = request.exchange
+        exchange.body.request_max_size = planned.request_max_size
+        exchange.body.timeout = planned.body_timeout
+        if not planned.route.stream and exchange.head.content_length != 0:
+            await request.receive_body()
+        exchange.lifetime.limit_start(planned.timeout)
+        result = await planned.endpoint(request, **params)
+        if result is None and request.responded:
+            await request.finish_response()
+            return None
+        response = result if isinstance(result, Response) else self._to_response(result)
+        if isinstance(response.body, bytes):
+            return response
+        await send(exchange, response)
+        return None
+
+    def _to_response(self, result: Any) -> Response:
+        """A handler's return value as a response."""
+        match result:
+            case Response():
+                return result
+            case str():
+                return text(result)
+            case bytes():
+                return raw(result)
+            case dict() | list():
+                return json(result, dumps=self._app.dumps)
+            case AsyncIterable():  # a receive channel is one
+                return Response(result)
+        returned = "nothing, and did not call request.respond()" if result is None else f"a {type(result).__name__}"
+        raise ServerError(f"a handler returned {returned}; it must return a response, str, bytes, dict, list or stream")
+
+    # --- when it did not go well -------------------------------------------------------------------------------------
+
+    async def _answer_cancelled(self, request: Request, error: RequestCancelled) -> None:
+        exchange = request.exchange
+        response = None
+        if handler := self._exception_handlers.get(RequestCancelled):
+            response = await self._ask(handler, request, error, self._cancel_grace)
+        if error.status == 499 or exchange.responded:
+            raise error
+        if response is None:
+            response = self._error_page(request, ServiceUnavailable(quiet=True))
+        await self._send_instead(exchange, response)
+
+    async def _answer_error(self, request: Request, error: Exception) -> None:
+        exchange = request.exchange
+        response = None
+        for type_ in type(error).__mro__:
+            if handler := self._exception_handlers.get(type_):
+                response = await self._ask(handler, request, error, self._response_timeout)
+                if response is not None:
+                    break
+        else:
+            _log(request, error)
+        if exchange.responded:
+            exchange.abandon()
+            return
+        await self._send_instead(exchange, response or self._error_page(request, error))
+
+    async def _ask(
+        self, handler: Callable[..., Any], request: Request, error: Exception, seconds: float
+    ) -> Response | None:
+        """What an exception handler answers; None if it declines, fails or takes too long."""
+        try:
+            with trio.move_on_after(seconds):
+                result = handler(request, error)
+                if inspect.isawaitable(result):
+                    result = await result
+                return None if result is None else self._to_response(result)
+            logger.error("the exception handler %r took longer than %s s for %r", handler, seconds, error)
+        except RequestCancelled:
+            raise
+        except Exception as exc:  # noqa: BLE001 - a broken exception handler must not hide what it was called for
+            _log(request, exc)
+        return None
+
+    def _error_page(self, request: Request, error: Exception) -> Response:
+        return render_error(error, request=request, fallback=self._fallback_format, debug=self._debug)
+
+    async def _send_instead(self, exchange: Exchange, response: Response) -> None:
+        try:
+            await send(exchange, response)
+        except LocalProtocolError:
+            logger.exception("an error page of %r could not be sent", self._app)
+            raise
+
+
+async def send(exchange: Exchange, response: Response) -> None:
+    """Send a response: whole in one write, or as a stream that is closed in any case."""
+    body = response.body
+    if isinstance(body, bytes):
+        await exchange.send_response(response.status, response.raw_headers(), body)
+        return
+    exchange.send_head(response.status, response.raw_headers())
+    pieces = aiter(body)
+    try:
+        if exchange.head.method != "HEAD":
+            async for piece in pieces:
+                await exchange.send_data(piece.encode() if isinstance(piece, str) else piece)
+    finally:
+        if (aclose := getattr(pieces, "aclose", None)) is not None:
+            await aclose()
+    await exchange.send_end()
+
+
+def _log(request: Request, error: Exception) -> None:
+    if isinstance(error, HTTPError) and error.quiet:
+        return
+    if isinstance(error, RemoteProtocolError):
+        logger.info("%s %s: %s", request.method, request.path, error)
+        return
+    logger.error("%s %s failed", request.method, request.path, exc_info=error)

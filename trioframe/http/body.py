@@ -1,0 +1,185 @@
+"""The body of a request, as the stream a handler pulls.
+
+Rules of this file:
+
+* Nothing is read before somebody asks; then at most one piece of the size the connection reads (64 KiB).
+* The limit is judged on what the peer *announces* - a Content-Length, the size of the chunk that comes - before it is
+  read, and again on what was read.
+* One task reads at a time; a second one gets `trio.BusyResourceError`.
+* A cancelled read loses nothing: a piece is taken from the source only together with returning it.
+
+It must not know the protocol that carries the body.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import trio
+
+from ..errors import PayloadTooLarge
+from .events import RawHeaders
+
+__all__ = ["BodySource", "RequestBody"]
+
+
+class BodySource(Protocol):
+    """Where a body comes from: one exchange of one protocol."""
+
+    @property
+    def announced(self) -> int:
+        """Bytes of this body that are known to come, or to have come, so far."""
+
+    @property
+    def trailers(self) -> RawHeaders:
+        """The trailer fields; empty until the end was read."""
+
+    def next_piece_nowait(self) -> bytes | None:
+        """The next bytes if they are here already, b"" at the end; None if they must be waited for."""
+
+    async def next_piece(self) -> bytes:
+        """The next bytes, b"" at the end.
+
+        Raises:
+          RequestCancelled: the peer has gone.
+          RequestTimeout: the peer sends too slowly.
+          RemoteProtocolError: the peer's framing is broken.
+        """
+
+    def refuse_body(self) -> None:
+        """The rest of the body will not be read; the connection cannot be used again."""
+
+
+class RequestBody(trio.abc.ReceiveStream):
+    """The request's body.
+
+    `async for` yields pieces of at least one byte; `read` is the same one by one and gives None at the end;
+    `receive_some` is Trio's.
+
+    Parameters:
+      source: where the bytes come from.
+      request_max_size: how many bytes this body may have, in all; inf for any number.
+
+    Attributes:
+      received: bytes read from the source so far.
+      timeout: seconds the body may stand still while it is being read; None for the server's own limit.
+    """
+
+    __slots__ = ("_busy", "_closed", "_ended", "_held", "_limit", "_source", "received", "timeout")
+
+    def __init__(self, source: BodySource, request_max_size: float = math.inf) -> None:
+        self._source = source
+        self._limit = request_max_size
+        self._held = b""
+        self._busy = False
+        self._ended = False
+        self._closed = False
+        self.received = 0
+        self.timeout: float | None = None
+
+    @property
+    def request_max_size(self) -> float:
+        """Bytes this body may have in all.  May be changed as long as it has not been exceeded."""
+        return self._limit
+
+    @request_max_size.setter
+    def request_max_size(self, value: float) -> None:
+        self._limit = value
+
+    @property
+    def trailers(self) -> RawHeaders:
+        """The trailer fields sent behind a chunked body (RFC 9110 section 6.5); empty until the end was read."""
+        return self._source.trailers
+
+    def check_size(self) -> None:
+        """Judge what is announced, before any of it is read.
+
+        Raises:
+          PayloadTooLarge: it is more than the limit; the rest will not be read.
+        """
+        if self._source.announced > self._limit:
+            self._source.refuse_body()
+            raise PayloadTooLarge(f"the body is larger than the {self._limit} bytes allowed here")
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Wait for some bytes of the body, at most `max_bytes`; b"" at its end.
+
+        Raises:
+          PayloadTooLarge: the body is, or announces itself, larger than `request_max_size`.
+          RequestTimeout: the client stalls or trickles.
+          RemoteProtocolError: the client's framing is broken.
+          RequestCancelled: the client has gone.
+          trio.BusyResourceError: another task is reading.
+          trio.ClosedResourceError: the body was closed.
+
+        Cancellation loses no bytes.
+        """
+        if max_bytes is not None and max_bytes < 1:
+            raise ValueError("max_bytes must be at least 1")
+        if self._busy:
+            raise trio.BusyResourceError("another task is reading this request's body")
+        self._busy = True
+        try:
+            if self._held or self._ended or self._closed:
+                await trio.lowlevel.checkpoint()
+                piece = self._take_held()
+            else:
+                piece = await self._next()
+        finally:
+            self._busy = False
+        if max_bytes is not None and len(piece) > max_bytes:
+            piece, self._held = piece[:max_bytes], piece[max_bytes:]
+        return piece
+
+    async def read(self) -> bytes | None:
+        """The next piece of the body, None at its end.  Raises what `receive_some` raises."""
+        return await self.receive_some() or None
+
+    async def read_all(self) -> bytes:
+        """All that is left of the body.  Raises what `receive_some` raises; cancellation loses what was read."""
+        if self._ended and not self._held:
+            return b""
+        self.check_size()
+        pieces = []
+        while piece := await self._next_or_held():
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def aclose(self) -> None:
+        """Read no more of the body.  The connection is closed after this request if much of it is left."""
+        self._closed = True
+        self._held = b""
+        await trio.lowlevel.checkpoint()
+
+    def _take_held(self) -> bytes:
+        if self._closed:
+            raise trio.ClosedResourceError("this request's body was closed")
+        held, self._held = self._held, b""
+        return held
+
+    async def _next(self) -> bytes:
+        self.check_size()
+        await trio.lowlevel.checkpoint_if_cancelled()
+        piece = self._source.next_piece_nowait()
+        if piece is None:
+            piece = await self._source.next_piece()
+        else:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        return self._account(piece)
+
+    async def _next_or_held(self) -> bytes:
+        # Without a checkpoint for what is here already: a small body comes with its head.
+        if self._held:
+            return self._take_held()
+        piece = self._source.next_piece_nowait()
+        if piece is None:
+            piece = await self._source.next_piece()
+        return self._account(piece)
+
+    def _account(self, piece: bytes) -> bytes:
+        self.received += len(piece)
+        self.check_size()
+        if not piece:
+            self._ended = True
+        return piece

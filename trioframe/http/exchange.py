@@ -1,0 +1,152 @@
+"""One request and its response, whoever carries it: the only thing that server and application share.
+
+HTTP/1 makes one, later HTTP/2, HTTP/3 and a hosting ASGI server will; our application handles one, later a hosted ASGI
+application will.  ``Handler = async (Exchange) -> None`` is the whole interface between the two.
+
+Rules of this file:
+
+* The head of a streamed response is held until the first bytes or the end: they leave in one write.  Until then the
+  response has not begun, and another one may take its place.
+* Every operation that finds the peer gone raises `RequestCancelled`; what the application does wrong raises
+  `LocalProtocolError` before a byte is sent.
+* `status` is what the access log will say.
+"""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import trio
+
+from .body import RequestBody
+from .events import RawHeaders, RequestHead
+from .lifetime import Lifetime
+
+__all__ = ["ConnInfo", "Exchange", "Handler"]
+
+_connection_ids = itertools.count(1)
+
+
+@dataclass(slots=True)
+class ConnInfo:
+    """Facts about the connection an exchange came on.
+
+    Attributes:
+      peername, sockname: as the socket gives them: (host, port[, flow, scope]) or a path; None for other streams.
+      tls: the `ssl.SSLObject` of a TLS connection, None on a plain one.
+      ctx: room for the application, as long as the connection lives.
+      id: counts connections of this process.
+    """
+
+    peername: Any = None
+    sockname: Any = None
+    tls: Any = None
+    server_name: str | None = None
+    unix: bool = False
+    ctx: SimpleNamespace = field(default_factory=SimpleNamespace)
+    id: int = field(default_factory=_connection_ids.__next__)
+
+    @property
+    def scheme(self) -> str:
+        """ "https" on TLS, otherwise "http"."""
+        return "http" if self.tls is None else "https"
+
+    @property
+    def client_ip(self) -> str | None:
+        """The peer's address as text; None on a unix socket or a stream that has none."""
+        return self.peername[0] if isinstance(self.peername, tuple) else None
+
+    @property
+    def client_port(self) -> int | None:
+        """The peer's port; None on a unix socket or a stream that has none."""
+        return self.peername[1] if isinstance(self.peername, tuple) else None
+
+
+class Exchange(ABC):
+    """One request and its response.
+
+    Attributes:
+      head: the request's head.
+      conn: facts about the connection.
+      lifetime: when it ends, and how it ends early.
+      body: the request's body, pulled.
+      responded: whether the head of a final response has been handed to the connection.
+      finished: whether the response is complete.
+      status: the status sent, or what the log says instead (499, 503); None so far.
+      bytes_sent: bytes of response written so far, heads and framing included.
+      started_at: `trio.current_time()` when the head was complete.
+    """
+
+    __slots__ = ("body", "bytes_sent", "conn", "finished", "head", "lifetime", "responded", "started_at", "status")
+
+    body: RequestBody
+
+    def __init__(self, head: RequestHead, conn: ConnInfo, lifetime: Lifetime) -> None:
+        self.head = head
+        self.conn = conn
+        self.lifetime = lifetime
+        self.responded = False
+        self.finished = False
+        self.status: int | None = None
+        self.bytes_sent = 0
+        self.started_at = trio.current_time()
+
+    @abstractmethod
+    async def send_response(
+        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, reason: str | None = None
+    ) -> None:
+        """Send a whole response in one write.
+
+        Takes the place of a head that `send_head` still holds.
+
+        Raises:
+          LocalProtocolError: headers or framing that HTTP cannot say, or a response that has already begun.
+          RequestCancelled: the peer has gone, or reads nothing.
+
+        If cancelled, an unknown part was sent and the connection is closed.
+        """
+
+    @abstractmethod
+    def send_head(
+        self,
+        status: int,
+        headers: Sequence[tuple[bytes, bytes]],
+        content_length: int | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Begin a streamed response; the head is held until the first `send_data` or `send_end`.
+
+        Parameters:
+          content_length: bytes of body to come, None if unknown.
+
+        Raises:
+          LocalProtocolError: the response has already begun.
+        """
+
+    @abstractmethod
+    async def send_data(self, data: bytes) -> None:
+        """Send a piece of the body, in one write; b"" sends the head alone if it is still held.  Raises as above."""
+
+    @abstractmethod
+    async def send_end(self, trailers: RawHeaders = ()) -> None:
+        """End a streamed response.
+
+        Raises:
+          LocalProtocolError: fewer bytes were sent than the length announced; the connection is closed.
+        """
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """The response that has begun will not be completed; the connection ends so that the peer can tell."""
+
+    @abstractmethod
+    async def send_informational(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Send an interim response (RFC 9110 section 15.2); nothing to an HTTP/1.0 client, which knows none."""
+
+
+Handler = Callable[[Exchange], Awaitable[None]]

@@ -1,0 +1,189 @@
+"""A request that came on an HTTP/1 connection, and its response.
+
+It translates between the `Exchange` that an application sees and the connection that carries it: what the application
+sends becomes bytes by `h1` and one write; what it pulls becomes reads, each within its time.
+
+Rules of this file:
+
+* Whether a response may be sent, and how it is framed, `h1` decides, before a byte is written.
+* The head of a streamed response is held until something follows it (see `exchange`).
+* The patience with a body counts only while somebody waits for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import trio
+
+from ..errors import LocalProtocolError, RequestCancelled, RequestTimeout
+from .body import RequestBody
+from .events import NEED_DATA, Data, EndOfMessage, IncompleteMessage, RawHeaders, RequestHead
+from .exchange import Exchange
+from .lifetime import Lifetime
+
+if TYPE_CHECKING:
+    from .h1_connection import H1Driver
+
+__all__ = ["H1Exchange"]
+
+
+class H1Exchange(Exchange):
+    """A request that came on an HTTP/1 connection.  See `Exchange` for what each operation does."""
+
+    __slots__ = ("_abandoned", "_connection", "_held", "_trailers", "_waited")
+
+    def __init__(self, connection: H1Driver, head: RequestHead) -> None:
+        settings = connection.settings
+        lifetime = Lifetime(connection.spawn, grace=settings.cancel_grace, half_close=settings.half_close)
+        super().__init__(head, connection.conn, lifetime)
+        self._connection = connection
+        self.body = RequestBody(self)
+        self._held: tuple[int, Sequence[tuple[bytes, bytes]], int | None, str | None] | None = None
+        self._abandoned = False
+        self._trailers: RawHeaders = ()
+        self._waited = 0.0  # seconds spent waiting for the body
+
+    def __repr__(self) -> str:
+        return f"<{self.head.method} {self.head.target.decode('ascii', 'backslashreplace')}>"
+
+    # --- the response ------------------------------------------------------------------------------------------------
+
+    async def send_response(
+        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, reason: str | None = None
+    ) -> None:
+        connection = self._connection
+        close = connection.closing or self._too_much_unread()
+        data = connection.wire.send_response(status, headers, body, close=close, reason=reason)
+        self._begin(status)
+        await self._write(data)
+        self.finished = True
+
+    def send_head(
+        self,
+        status: int,
+        headers: Sequence[tuple[bytes, bytes]],
+        content_length: int | None = None,
+        reason: str | None = None,
+    ) -> None:
+        if self.responded:
+            raise LocalProtocolError("the response has already begun")
+        self._held = (status, headers, content_length, reason)
+
+    async def send_data(self, data: bytes) -> None:
+        head = self._release_head()
+        await self._write(head + self._connection.wire.send_data(data) if data else head)
+
+    async def send_end(self, trailers: RawHeaders = ()) -> None:
+        head = self._release_head()
+        await self._write(head + self._connection.wire.send_end(trailers))
+        self.finished = True
+
+    async def send_informational(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        await self._write(self._connection.wire.send_informational(status, headers))
+
+    def abandon(self) -> None:
+        self._abandoned = True
+
+    async def complete(self) -> None:
+        """The handler has returned: see that it has answered, and end what it has begun.
+
+        Raises:
+          LocalProtocolError: it has not answered, or not with as many bytes as it announced.
+        """
+        if self.finished or self._abandoned:
+            return
+        if self.responded or self._held is not None:
+            await self.send_end()
+        else:
+            raise LocalProtocolError("the handler returned without a response")
+
+    def _release_head(self) -> bytes:
+        if self._held is None:
+            return b""
+        status, headers, content_length, reason = self._held
+        head = self._connection.wire.send_head(
+            status, headers, content_length=content_length, close=self._connection.closing, reason=reason
+        )
+        self._held = None
+        self._begin(status)
+        return head
+
+    def _begin(self, status: int) -> None:
+        self._held = None
+        self.responded = True
+        self.status = status
+        self.lifetime.response_started()
+
+    async def _write(self, data: bytes) -> None:
+        if data:
+            await self._connection.writer.write(data, self.lifetime)
+            self.bytes_sent += len(data)
+        else:
+            await trio.lowlevel.checkpoint()
+
+    def _too_much_unread(self) -> bool:
+        """Whether so much of the body may be left that closing is cheaper than reading it."""
+        wire, settings = self._connection.wire, self._connection.settings
+        if wire.body_complete:
+            return False
+        if wire.expects_continue or self.head.content_length is None:
+            return True
+        return self.head.content_length - self.body.received > settings.drain_max_size
+
+    # --- the body (see BodySource) -----------------------------------------------------------------------------------
+
+    @property
+    def announced(self) -> int:
+        return self._connection.wire.announced
+
+    @property
+    def trailers(self) -> RawHeaders:
+        return self._trailers
+
+    def refuse_body(self) -> None:
+        self._connection.refuse_more()
+
+    def next_piece_nowait(self) -> bytes | None:
+        try:
+            event = self._connection.wire.next_event()
+        except IncompleteMessage as exc:
+            raise RequestCancelled("disconnect") from exc
+        if event is NEED_DATA:
+            return None
+        if isinstance(event, Data):
+            return event.data
+        if isinstance(event, EndOfMessage):
+            self._trailers = event.trailers
+        return b""
+
+    async def next_piece(self) -> bytes:
+        connection = self._connection
+        while (piece := self.next_piece_nowait()) is None:
+            self.body.check_size()
+            if connection.wire.expects_continue:
+                await self.send_informational(100, ())
+            await self._wait_for_body()
+        return piece
+
+    async def _wait_for_body(self) -> None:
+        """Receive once.  A stall is bounded by itself, a trickle by the rate over all the time waited so far."""
+        settings = self._connection.settings
+        timeout = settings.body_timeout if self.body.timeout is None else self.body.timeout
+        began = trio.current_time()
+        spare = math.inf
+        if settings.body_min_rate > 0:
+            spare = settings.body_min_rate_grace + self.body.received / settings.body_min_rate - self._waited
+        with trio.move_on_after(max(0.0, min(timeout, spare))):
+            try:
+                await self._connection.receive()
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+                self.lifetime.peer_reset()
+                raise RequestCancelled("disconnect") from exc
+            finally:
+                self._waited += trio.current_time() - began
+            return
+        self.refuse_body()
+        raise RequestTimeout("the body of the request did not arrive in time")

@@ -1,0 +1,51 @@
+"""What the configuration says about HTTP/1 connections, read once when a server starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..config import Config
+from .limits import H1Limits
+
+__all__ = ["H1Settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class H1Settings:
+    """Times in seconds, sizes in bytes; the options of `Config` explain themselves."""
+
+    limits: H1Limits
+    keep_alive_timeout: float
+    request_timeout: float
+    body_timeout: float
+    body_min_rate: float
+    body_min_rate_grace: float
+    send_timeout: float
+    linger_timeout: float
+    drain_max_size: int
+    max_requests: float
+    cancel_grace: float
+    half_close: Literal["disconnect", "allow"]
+
+    @classmethod
+    def from_config(cls, config: Config) -> H1Settings:
+        """The settings that `config` describes."""
+        return cls(
+            limits=H1Limits(
+                max_head_size=config.REQUEST_MAX_HEADER_SIZE,
+                max_target_size=config.REQUEST_MAX_TARGET_SIZE,
+                max_headers=config.REQUEST_MAX_HEADERS,
+            ),
+            keep_alive_timeout=config.KEEP_ALIVE_TIMEOUT,
+            request_timeout=config.REQUEST_TIMEOUT,
+            body_timeout=config.BODY_TIMEOUT,
+            body_min_rate=config.BODY_MIN_RATE,
+            body_min_rate_grace=config.BODY_MIN_RATE_GRACE,
+            send_timeout=config.SEND_TIMEOUT,
+            linger_timeout=config.LINGER_TIMEOUT,
+            drain_max_size=config.DRAIN_MAX_SIZE,
+            max_requests=config.MAX_REQUESTS_PER_CONNECTION,
+            cancel_grace=config.CANCEL_GRACE,
+            half_close=config.HALF_CLOSE,
+        )

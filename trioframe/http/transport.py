@@ -1,0 +1,51 @@
+"""What a connection needs of the bytes below it.
+
+A `Transport` is a Trio stream that also *tells* when its peer has gone, at once and without being read: that is how a
+busy request learns that nobody waits for it any more.  Who finds out how - a task that reads ahead, or the kernel's own
+event - is the business of the server; the drivers see only this protocol.
+
+Rules:
+
+* `watch` names one listener at a time; a peer that has already gone is reported to a new listener at once.
+* The listener is called synchronously, from whatever task found out, and must not block.
+* FIN is reported once everything before it has been received or read ahead; a reset is reported as soon as it is seen.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Protocol
+
+import trio
+
+__all__ = ["PeerListener", "Transport"]
+
+
+class PeerListener(Protocol):
+    """Wants to know when the peer goes; `Lifetime` is one."""
+
+    def peer_half_closed(self) -> None:
+        """FIN: the peer will send no more, though it may still read."""
+
+    def peer_reset(self) -> None:
+        """RST or anything like it: nothing reaches the peer any more."""
+
+
+class Transport(trio.abc.Stream):
+    """A Trio stream with a watch on its peer."""
+
+    @abstractmethod
+    def watch(self, listener: PeerListener | None) -> None:
+        """Report the peer's going to `listener` from now on; None for nobody."""
+
+    @abstractmethod
+    async def linger(self, timeout: float) -> None:
+        """Close gently: say that nothing more comes, then read and discard until the peer closes, `timeout` s at most.
+
+        A connection closed while the peer still sends would reset it, and destroy the answer on its way (RFC 9112 9.6).
+        Raises nothing but cancellation.
+        """
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Let closing reset the connection, so that a truncated answer cannot pass for a whole one."""

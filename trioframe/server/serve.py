@@ -1,0 +1,261 @@
+"""Accepts connections, owns them, and ends them in time.
+
+Rules of this file:
+
+* One nursery owns all connections, and a nursery of its own owns everything that one connection starts.
+* Nothing that one connection does ends another one, or the accept loop; only cancellation leaves a connection's task.
+* `serve` ends when it is cancelled or `shutdown` was called, never otherwise, and always in time:
+
+  ======  ========================================================  ==============================
+  stage   what happens                                              lasts until
+  ======  ========================================================  ==============================
+  serve   accept                                                    `shutdown` is called
+  drain   listeners and idle connections close; every answer is     the last connection has ended,
+          its connection's last                                     or GRACEFUL_SHUTDOWN_TIMEOUT
+  cancel  requests that still run are cancelled as "shutdown"       ..., or CANCEL_GRACE
+  force   everything is cancelled; shields of requests are lifted   at once
+  ======  ========================================================  ==============================
+
+* Out of file descriptors, accepting waits until a connection ends, or a moment; it neither spins nor gives up.
+
+It must not know the application: it is given a `Handler`.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import ssl as ssl_module
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+import trio
+
+from ..config import Config
+from ..http.exchange import ConnInfo, Handler
+from ..http.h1_connection import H1Driver, Observer
+from ..http.h1_settings import H1Settings
+from .sockets import conn_info
+from .tls import describe_handshake_failure, wrap
+from .watched_stream import WatchedStream
+
+__all__ = ["Server"]
+
+logger = logging.getLogger("trioframe.server")
+
+ACCEPT_PAUSE = 0.1  # seconds to wait for a file descriptor when none is left
+OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+
+ListenerT = TypeVar("ListenerT", bound="trio.abc.Listener[trio.abc.Stream]")
+
+
+class Driver(Protocol):
+    """What the server asks of a connection, whatever protocol it speaks."""
+
+    async def run(self) -> None: ...
+    def drain(self) -> None: ...
+    def cancel(self) -> None: ...
+    def force(self) -> None: ...
+
+
+class Server:
+    """Serves a handler on listeners and streams, until it is shut down.
+
+    Parameters:
+      handler: awaited for each exchange.
+      config: read once, here.
+      observer: told of each request.
+    """
+
+    def __init__(self, handler: Handler, config: Config, observer: Observer) -> None:
+        self._handler = handler
+        self._observer = observer
+        self._settings = H1Settings.from_config(config)
+        self._max_connections = config.MAX_CONNECTIONS
+        self._handshake_timeout = config.TLS_HANDSHAKE_TIMEOUT
+        self._graceful_timeout = config.GRACEFUL_SHUTDOWN_TIMEOUT
+        self._cancel_grace = config.CANCEL_GRACE
+        self._drivers: set[Driver] = set()
+        self._handshakes: set[trio.CancelScope] = set()
+        self._open = 0  # connections, those in their handshake included
+        self._changed = trio.lowlevel.ParkingLot()
+        self._stopping = trio.Event()
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return self._open
+
+    def shutdown(self) -> None:
+        """Begin to drain; `serve` returns when that is done.  Calling it again changes nothing."""
+        self._stopping.set()
+        for scope in list(self._handshakes):
+            scope.cancel(reason="the server is stopping")
+        for driver in list(self._drivers):
+            driver.drain()
+
+    # --- serving -----------------------------------------------------------------------------------------------------
+
+    async def serve(
+        self,
+        listeners: Sequence[ListenerT],
+        *,
+        ssl: ssl_module.SSLContext | None = None,
+        task_status: trio.TaskStatus[list[ListenerT]] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve on `listeners` until `shutdown` is called; they are closed then.
+
+        Parameters:
+          ssl: speak TLS on every connection.
+
+        Raises:
+          OSError: a listener broke in a way that waiting does not mend.
+
+        If cancelled, all connections are cancelled and closed.
+        """
+        async with trio.open_nursery() as connections:
+            try:
+                async with trio.open_nursery() as accepting:
+                    for listener in listeners:
+                        accepting.start_soon(self._accept, listener, ssl, connections)
+                    task_status.started(list(listeners))
+                    await self._stopping.wait()
+                    accepting.cancel_scope.cancel(reason="the server is stopping")
+                await self._drain()
+            finally:
+                self._force()
+            connections.cancel_scope.cancel(reason="the server stops now")
+
+    async def serve_stream(self, stream: trio.abc.Stream, *, ssl: ssl_module.SSLContext | None = None) -> None:
+        """Serve one connection, until it is over or `shutdown` has drained it.  It is closed then."""
+        self._open += 1
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._end_in_time, nursery.cancel_scope)
+            try:
+                await self._serve_connection(stream, ssl)
+            finally:
+                self._force()
+            nursery.cancel_scope.cancel()
+
+    async def _end_in_time(self, scope: trio.CancelScope) -> None:
+        await self._stopping.wait()
+        await self._drain()
+        self._force()
+        scope.cancel(reason="the server stops now")
+
+    # --- accepting ---------------------------------------------------------------------------------------------------
+
+    async def _accept(
+        self,
+        listener: trio.abc.Listener[trio.abc.Stream],
+        ssl: ssl_module.SSLContext | None,
+        connections: trio.Nursery,
+    ) -> None:
+        starved = False
+        async with listener:
+            while True:
+                while self._open >= self._max_connections:
+                    await self._changed.park()
+                try:
+                    stream = await listener.accept()
+                except OSError as exc:
+                    if exc.errno not in OUT_OF_RESOURCES:
+                        raise
+                    if not starved:
+                        logger.warning("cannot accept: %s; waiting for a connection to end", exc.strerror)
+                    starved = True
+                    await self._wait_for_room()
+                    continue
+                starved = False
+                self._open += 1
+                connections.start_soon(self._serve_connection, stream, ssl)
+
+    async def _wait_for_room(self) -> None:
+        with trio.move_on_after(ACCEPT_PAUSE):
+            await self._changed.park()
+
+    # --- one connection ----------------------------------------------------------------------------------------------
+
+    async def _serve_connection(self, stream: trio.abc.Stream, ssl: ssl_module.SSLContext | None) -> None:
+        """A whole connection, contained.  It has been counted; it is uncounted here."""
+        try:
+            async with trio.open_nursery() as nursery:
+                conn = conn_info(stream)
+                if ssl is None:
+                    await self._drive(stream, conn, nursery)
+                elif (tls := await self._handshake(stream, ssl, conn)) is not None:
+                    await self._drive(tls, conn, nursery)
+                nursery.cancel_scope.cancel(reason="the connection has ended")
+        except (Exception, BaseExceptionGroup) as exc:  # noqa: BLE001 - contained: no connection ends another
+            _contain(exc)
+        finally:
+            self._open -= 1
+            self._changed.unpark_all()
+            await trio.aclose_forcefully(stream)
+
+    async def _drive(self, stream: trio.abc.Stream, conn: ConnInfo, nursery: trio.Nursery) -> None:
+        driver = H1Driver(
+            WatchedStream(stream, nursery.start_soon),
+            self._handler,
+            conn=conn,
+            settings=self._settings,
+            spawn=nursery.start_soon,
+            observer=self._observer,
+        )
+        self._drivers.add(driver)
+        if self._stopping.is_set():
+            driver.drain()
+        try:
+            await driver.run()
+        finally:
+            self._drivers.discard(driver)
+
+    async def _handshake(
+        self, stream: trio.abc.Stream, context: ssl_module.SSLContext, conn: ConnInfo
+    ) -> trio.SSLStream[trio.abc.Stream] | None:
+        """TLS, or None with one line in the log."""
+        tls = wrap(stream, context, linger_timeout=self._settings.linger_timeout)
+        try:
+            with trio.move_on_after(self._handshake_timeout) as scope:
+                self._handshakes.add(scope)
+                await tls.do_handshake()
+                conn.tls = tls
+                return tls
+        except (trio.BrokenResourceError, ssl_module.SSLError) as exc:
+            logger.info("TLS handshake with %s failed: %s", conn.client_ip, describe_handshake_failure(exc))
+            return None
+        finally:
+            self._handshakes.discard(scope)
+        logger.info("TLS handshake with %s took longer than %s s", conn.client_ip, self._handshake_timeout)
+        return None
+
+    # --- ending ------------------------------------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        """The stages drain and cancel of the table at the top."""
+        if await self._all_end_within(self._graceful_timeout):
+            return
+        logger.warning("%d connections were busy for %s s: cancelling them", self._open, self._graceful_timeout)
+        for driver in list(self._drivers):
+            driver.cancel()
+        await self._all_end_within(self._cancel_grace)
+
+    async def _all_end_within(self, seconds: float) -> bool:
+        with trio.move_on_after(seconds):
+            while self._open:
+                await self._changed.park()
+            return True
+        return False
+
+    def _force(self) -> None:
+        for driver in list(self._drivers):
+            driver.force()
+
+
+def _contain(error: Exception | BaseExceptionGroup[BaseException]) -> None:
+    """Log what one connection's machinery raised; let only what is nobody's error go on."""
+    errors, rest = (error.split(Exception)) if isinstance(error, BaseExceptionGroup) else (error, None)
+    if errors is not None:
+        logger.error("a connection failed in the server's own code", exc_info=errors)
+    if rest is not None:
+        raise rest

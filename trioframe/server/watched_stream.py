@@ -1,0 +1,142 @@
+"""Any Trio stream, with a watch on its peer: a task that reads ahead.
+
+Only reading tells that a peer has gone, and while a handler works nobody reads.  So once a request runs, a task of the
+connection - the *reader* - receives whatever comes into a bounded buffer, until it meets the end.
+
+Rules of this file:
+
+* The reader starts with the first `watch`; until then, and after the end, nothing runs.  From then on only the reader
+  receives from the stream below, and `receive_some` takes from the buffer.
+* At most `READ_AHEAD` bytes wait.  A full buffer stops the reader: then TCP pushes back, and the going of that peer is
+  seen when something is read or sent.
+* Lingering takes the stream back from the reader.
+* What ended the stream is remembered: a listener that comes later is told at once, a reader of bytes is told after the
+  bytes that came before.
+
+It must not know HTTP.
+"""
+
+from __future__ import annotations
+
+import trio
+
+from ..http.request_nursery import Spawn
+from ..http.transport import PeerListener, Transport
+from .linger import linger
+from .sockets import reset_on_close
+
+__all__ = ["READ_AHEAD", "WatchedStream"]
+
+READ_AHEAD = 64 * 1024  # bytes
+LINGER_MAX_SIZE = 16 * 1024 * 1024  # bytes read and thrown away while lingering
+
+
+class WatchedStream(Transport):
+    """A `Transport` over any `trio.abc.Stream`.
+
+    Parameters:
+      stream: the bytes; closed with this one.
+      spawn: starts a task that lives at most as long as the connection.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, spawn: Spawn) -> None:
+        self.stream = stream
+        self._spawn = spawn
+        self._listener: PeerListener | None = None
+        self._reading_ahead = False
+        self._reader = trio.CancelScope()
+        self._reader_done = trio.Event()
+        self._buffer = bytearray()
+        self._changed = trio.lowlevel.ParkingLot()
+        self._ended = False
+        self._error: BaseException | None = None  # what ended the stream, other than FIN
+
+    # --- the watch ---------------------------------------------------------------------------------------------------
+
+    def watch(self, listener: PeerListener | None) -> None:
+        self._listener = listener
+        if listener is None:
+            return
+        if not self._reading_ahead:
+            self._reading_ahead = True
+            self._spawn(self._read_ahead)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._ended and self._listener is not None:
+            if self._error is None:
+                self._listener.peer_half_closed()
+            else:
+                self._listener.peer_reset()
+
+    async def _read_ahead(self) -> None:
+        with self._reader:
+            while not self._ended:
+                while len(self._buffer) >= READ_AHEAD:
+                    await self._changed.park()
+                await self._read_once()
+        self._reader_done.set()
+
+    async def _read_once(self) -> None:
+        try:
+            data = await self.stream.receive_some(READ_AHEAD - len(self._buffer))
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+            self._ended, self._error = True, exc
+        else:
+            self._buffer += data
+            self._ended = not data
+        self._changed.unpark_all()
+        self._tell()
+
+    # --- trio.abc.Stream ---------------------------------------------------------------------------------------------
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if not self._reading_ahead:
+            return bytes(await self.stream.receive_some(max_bytes))
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._buffer or self._ended:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        while not self._buffer and not self._ended:
+            await self._changed.park()
+        if self._buffer:
+            return self._take(max_bytes)
+        if self._error is not None:
+            raise trio.BrokenResourceError("the connection was reset") from self._error
+        return b""
+
+    def _take(self, max_bytes: int | None) -> bytes:
+        if max_bytes is None or max_bytes >= len(self._buffer):
+            data = bytes(self._buffer)
+            self._buffer.clear()
+        else:
+            data = bytes(self._buffer[:max_bytes])
+            del self._buffer[:max_bytes]
+        self._changed.unpark_all()
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        try:
+            await self.stream.send_all(data)
+        except trio.BrokenResourceError:
+            self._tell_reset()
+            raise
+
+    def _tell_reset(self) -> None:
+        if self._listener is not None:
+            self._listener.peer_reset()
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self.stream.aclose()
+
+    async def linger(self, timeout: float) -> None:
+        if self._reading_ahead:
+            self._reader.cancel()
+            await self._reader_done.wait()
+        if not self._ended:
+            await linger(self.stream, timeout=timeout, max_bytes=LINGER_MAX_SIZE)
+
+    def abort(self) -> None:
+        reset_on_close(self.stream)
