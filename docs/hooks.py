@@ -1,7 +1,7 @@
 """Called by mkdocs while it builds: puts the options of `Config` into the pages, so that no default is written twice.
 
 * ``{{ REQUEST_TIMEOUT }}`` becomes the default of that option, with its unit.  An unknown name fails the build.
-* ``{{ options }}`` becomes the table of all options.
+* ``{{ options }}`` becomes the table of all options that have an effect.
 """
 
 from __future__ import annotations
@@ -12,6 +12,21 @@ from typing import Any
 
 from trioframe.config import Config
 from trioframe.options import Option
+
+# Known to `Config`, so that setting them is no error, but not obeyed by any code yet.  Held to the truth by the tests.
+WITHOUT_EFFECT = {
+    "DEPRECATION_FILTER",
+    "INSPECTOR",
+    "INSPECTOR_API_KEY",
+    "INSPECTOR_HOST",
+    "INSPECTOR_PORT",
+    "INSPECTOR_TLS_CERT",
+    "INSPECTOR_TLS_KEY",
+    "REQUEST_BUFFER_SIZE",
+    "WEBSOCKET_MAX_SIZE",
+    "WEBSOCKET_PING_INTERVAL",
+    "WEBSOCKET_PING_TIMEOUT",
+}
 
 _MARK = re.compile(r"\{\{ (\w+) \}\}")
 
@@ -37,6 +52,15 @@ def _default(option: Option[Any]) -> str:
 def _options() -> str:
     rows = [
         f"| `{option.name}` | {_default(option)} | {option.kind.allowed} | {option.reason} |"
-        for option in Config.options().values()
+        for name, option in Config.options().items()
+        if name not in WITHOUT_EFFECT
     ]
-    return "\n".join(["| option | default | allowed | what it is for |", "|---|---|---|---|", *rows])
+    later = ", ".join(f"`{name}`" for name in sorted(WITHOUT_EFFECT))
+    return "\n".join(
+        [
+            "| option | default | allowed | what it is for |",
+            "|---|---|---|---|",
+            *rows,
+            f"\nKnown already, and without effect in this version: {later}.",
+        ]
+    )

@@ -71,12 +71,12 @@ class Case:
         return f"{self.page}: {self.title}"
 
 
-def decode(text: str, line_end: str = "\r\n") -> bytes:
-    """The octets that `text` stands for; every line of it ends in `line_end`."""
+def decode(text: str) -> bytes:
+    """The octets that `text` stands for; every line of it ends in CRLF."""
 
     def one(match: re.Match[str]) -> str:
         if match["line"]:
-            return line_end
+            return "\r\n"
         if match["times"]:
             return ESCAPE.sub(one, match["text"]) * int(match["times"])
         if match["octet"]:
@@ -102,7 +102,7 @@ def load(folder: str) -> list[Case]:
 
 def read_page(path: Path) -> Iterator[Case]:
     """The cases of one page."""
-    sections = re.split(r"^## (.*)\n", path.read_text("ascii"), flags=re.MULTILINE)
+    sections = re.split(r"^## (.*)\n", path.read_text("utf-8"), flags=re.MULTILINE)
     line = 1 + sections[0].count("\n")
     for title, body in zip(sections[1::2], sections[2::2], strict=True):
         try:
@@ -119,7 +119,7 @@ def _read_case(page: str, title: str, body: str) -> Case:
         raise ValueError("a case is a sentence, a block http, and a block events")
     rule, words, octets, events = match.groups()
     if not SOURCE.search(rule):
-        raise ValueError("the sentence names no section of a RFC")
+        raise ValueError("the sentence names no section of an RFC")
     return Case(page, title, rule, decode(octets), tuple(words.split()), tuple(_read_events(events)))
 
 

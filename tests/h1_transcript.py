@@ -2,7 +2,8 @@
 
 `converse` is the smallest driver there can be: it feeds pieces, asks for events until there are none, answers each
 complete request and starts the next cycle.  Data that comes in several events is joined, so that the transcript of the
-same octets is the same however they were cut.  `describe` spells a step as the pages of `tests/corpora` do.
+same octets is the same however they were cut.  On its way it checks what holds always: that a connection which refused
+or closed stays so, and that little is kept while waiting.  `describe` spells a step as the pages of `tests/corpora` do.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from trioframe.http.events import (
     RequestHead,
 )
 from trioframe.http.h1 import H1Connection
+from trioframe.http.limits import H1Limits
 
 __all__ = ["Ended", "Leftover", "Refused", "State", "Step", "converse", "cut", "describe"]
 
@@ -64,6 +66,9 @@ class State(Enum):
     CLOSED = "closed"
 
 
+MOST_KEPT = max(H1Limits().max_head_size, H1Limits().max_trailer_size, H1Limits().max_chunk_overhead)
+"""Octets that may be held while waiting: an incomplete head, chunk line or trailer section."""
+
 Step = RequestHead | Data | Ended | Refused | Leftover | State
 
 
@@ -95,11 +100,12 @@ def converse(
     """
     steps: list[Step] = []
     body = bytearray()
-    waiting = chain(pieces, [b""] if eof else [])
+    waiting = chain(filter(None, pieces), [b""] if eof else [])
     for piece in waiting:
         connection.receive_data(piece)
         for step in _ask(connection, answer, switch):
             if isinstance(step, Data):
+                assert step.data, "an event that says nothing could be repeated for ever"
                 body += step.data
                 continue
             if body:
@@ -113,6 +119,7 @@ def converse(
         if steps and steps[-1] is State.CLOSED:
             _check_stays_closed(connection, waiting)
             return steps
+        assert connection.buffered <= MOST_KEPT
     if body:
         steps.append(Data(bytes(body)))
     between = not steps or isinstance(steps[-1], Ended)
@@ -138,19 +145,15 @@ def _ask(connection: H1Connection, answer: int, switch: int | None) -> Iterator[
             yield event
             continue
         assert isinstance(event, EndOfMessage)
-        yield Ended(event, connection.must_close)
         if switch is not None:
-            assert connection.send_switch(switch, [])
+            assert connection.send_switch(switch, []).startswith(b"HTTP/1.1 %d " % switch)
+            yield Ended(event, closes=True)
             yield Leftover(connection.leftover())
             return
-        _answer(connection, answer)
-
-
-def _answer(connection: H1Connection, status: int) -> None:
-    """Complete the exchange, and go on to the next if there can be one."""
-    assert connection.send_response(status, [], b"ok").startswith(b"HTTP/1.1 %d " % status)
-    if not connection.must_close:
-        connection.start_next_cycle()
+        assert connection.send_response(answer, [], b"ok").startswith(b"HTTP/1.1 %d " % answer)
+        yield Ended(event, connection.must_close)
+        if not connection.must_close:
+            connection.start_next_cycle()
 
 
 def _check_stays_refused(connection: H1Connection, error: RemoteProtocolError) -> None:

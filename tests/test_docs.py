@@ -6,11 +6,15 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from trioframe.config import Config
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -33,7 +37,7 @@ def test_python_blocks_are_python(page):
 
 @pytest.mark.parametrize("block", python_blocks(README), ids=["app", "stream", "cancellation", "embedded"])
 def test_the_code_of_the_readme_runs_and_compiles_its_app(block):
-    names = {"__name__": "readme"}
+    names: dict[str, Any] = {"__name__": "readme"}
     exec(compile(block, "README.md", "exec", dont_inherit=True), names)
     plan = names["app"].compile()
     assert len(plan.routes) == block.count("@app.") - block.count("@app.exception")
@@ -44,6 +48,17 @@ def test_links_outside_the_docs_lead_somewhere(page):
     """Links within docs/ are checked by mkdocs."""
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_options_without_effect_are_documented_as_such():
+    hooks = runpy.run_path(str(ROOT / "docs" / "hooks.py"))
+    read = {
+        node.attr
+        for path in (ROOT / "trioframe").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+    }
+    assert set(Config.options()) - read == hooks["WITHOUT_EFFECT"]
 
 
 def test_the_documentation_builds_without_a_warning(tmp_path):

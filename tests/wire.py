@@ -21,6 +21,31 @@ from trioframe.server.watched_stream import WatchedStream
 MemoryStream = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
 
 
+class Recorded(trio.abc.HalfCloseableStream):
+    """The server's end of a memory stream; remembers each write."""
+
+    def __init__(self, stream: MemoryStream) -> None:
+        self.stream = stream
+        self.send_stream = stream.send_stream
+        self.writes: list[bytes] = []
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        self.writes.append(bytes(data))
+        await self.stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        await self.stream.send_eof()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self.stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        await self.stream.aclose()
+
+
 @dataclass
 class Journal:
     """An observer that remembers."""
@@ -40,8 +65,9 @@ class Journal:
 class Peer:
     """The client's end of a connection."""
 
-    def __init__(self, stream: MemoryStream, driver: H1Driver, journal: Journal) -> None:
+    def __init__(self, stream: MemoryStream, writes: list[bytes], driver: H1Driver, journal: Journal) -> None:
         self.stream = stream
+        self.writes = writes
         self.driver = driver
         self.journal = journal
         self.done = trio.Event()
@@ -67,13 +93,16 @@ class Peer:
         response, self.received = self.received[:size], self.received[size:]
         return response
 
-    def nothing_more(self) -> bool:
-        """Whether the server has sent nothing that was not read."""
-        try:
-            self.received += self.stream.receive_stream.get_data_nowait()
-        except trio.WouldBlock:
-            pass
+    async def nothing_more(self) -> bool:
+        """Whether the server has sent nothing that was not read, once nothing moves any more."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._receive)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
         return not self.received
+
+    async def _receive(self) -> None:
+        self.received += await self.stream.receive_some()
 
 
 def _response_size(data: bytes) -> int | None:
@@ -87,10 +116,10 @@ def _response_size(data: bytes) -> int | None:
     elif length:
         body = int(length[1])
     else:
-        end = rest.find(b"0\r\n\r\n")
-        if end < 0:
+        end = re.search(rb"(?:^|\r\n)0\r\n(?:[^\r\n]+\r\n)*\r\n", rest)
+        if end is None:
             return None
-        body = end + 5
+        body = end.end()
     size = len(head) + 4 + body
     return size if len(data) >= size else None
 
@@ -102,7 +131,8 @@ async def connected(handler: Handler, **options: Any) -> AsyncIterator[Peer]:
     settings = H1Settings.from_config(config)
     settings = replace(settings, **{name: value for name, value in options.items() if name.islower()})
     journal = Journal()
-    client, server = memory_stream_pair()
+    client, far_end = memory_stream_pair()
+    server = Recorded(far_end)
     async with trio.open_nursery() as nursery:
         driver = H1Driver(
             WatchedStream(server, nursery.start_soon),
@@ -112,7 +142,7 @@ async def connected(handler: Handler, **options: Any) -> AsyncIterator[Peer]:
             spawn=nursery.start_soon,
             observer=journal,
         )
-        peer = Peer(client, driver, journal)
+        peer = Peer(client, server.writes, driver, journal)
 
         async def run() -> None:
             await driver.run()

@@ -31,7 +31,7 @@ async def sleeping(exchange: Exchange) -> None:
     await exchange.lifetime.run(trio.sleep_forever)
 
 
-# --- the loop ------------------------------------------------------------------------------------------------------------
+# --- the loop ---------------------------------------------------------------------------------------------------------
 
 
 async def test_requests_one_after_the_other() -> None:
@@ -39,7 +39,8 @@ async def test_requests_one_after_the_other() -> None:
         for _ in range(3):
             await peer.send(GET)
             response = await peer.read_response()
-            assert response.startswith(b"HTTP/1.1 200 OK\r\n") and response.endswith(b"\r\n\r\nhello")
+            assert response.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert response.endswith(b"\r\n\r\nhello")
         await peer.stream.send_eof()
         assert await peer.read_to_end() == b""
         await peer.done.wait()
@@ -59,8 +60,7 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
 async def test_a_response_leaves_in_one_write() -> None:
     async with connected(hello) as peer:
         await peer.send(GET)
-        response = await peer.stream.receive_some()
-        assert response.endswith(b"hello")
+        assert peer.writes == [await peer.read_response()]
 
 
 async def test_the_head_of_a_stream_leaves_with_its_first_bytes() -> None:
@@ -75,9 +75,10 @@ async def test_the_head_of_a_stream_leaves_with_its_first_bytes() -> None:
 
     async with connected(stream) as peer:
         await peer.send(GET)
-        assert (await peer.stream.receive_some()).endswith(b"\r\n\r\n5\r\nfirst\r\n")
-        assert await peer.stream.receive_some() == b"6\r\nsecond\r\n"
-        assert await peer.stream.receive_some() == b"0\r\nx-sum: 1\r\n\r\n"
+        await peer.read_response()
+        first, *others = peer.writes
+        assert first.endswith(b"\r\n\r\n5\r\nfirst\r\n")
+        assert others == [b"6\r\nsecond\r\n", b"0\r\nx-sum: 1\r\n\r\n"]
 
 
 async def test_no_bytes_send_the_head_alone_and_then_nothing() -> None:
@@ -89,8 +90,10 @@ async def test_no_bytes_send_the_head_alone_and_then_nothing() -> None:
 
     async with connected(stream) as peer:
         await peer.send(GET)
-        assert (await peer.stream.receive_some()).endswith(b"\r\n\r\n")
-        assert await peer.stream.receive_some() == b"0\r\n\r\n"
+        await peer.read_response()
+        head, end = peer.writes
+        assert head.endswith(b"\r\n\r\n")
+        assert end == b"0\r\n\r\n"
 
 
 async def test_a_handler_need_not_end_its_stream() -> None:
@@ -138,9 +141,8 @@ async def test_connection_close_is_kept() -> None:
     async with connected(hello) as peer:
         await peer.send(GET.replace(b"Host", b"Connection: close\r\nHost") + GET)
         response = await peer.read_to_end()
-        assert response.count(b"HTTP/1.1 200") == 1 and b"Connection: close" in response.title().replace(
-            b"Close", b"close"
-        )
+        assert response.count(b"HTTP/1.1 200") == 1
+        assert b"Connection: close" in response.title().replace(b"Close", b"close")
         await peer.stream.send_eof()
         await peer.done.wait()
 
@@ -153,7 +155,7 @@ async def test_so_many_requests_and_no_more() -> None:
         assert responses.lower().count(b"connection: close") == 1
 
 
-# --- bodies --------------------------------------------------------------------------------------------------------------
+# --- bodies -----------------------------------------------------------------------------------------------------------
 
 
 async def test_bodies_of_both_framings() -> None:
@@ -172,7 +174,7 @@ async def test_100_continue_goes_out_when_the_body_is_asked_for() -> None:
     async with connected(slow) as peer:
         await peer.send(POST.replace(b"Host", b"Expect: 100-continue\r\nHost") % 5)
         await wait_all_tasks_blocked()
-        assert peer.nothing_more()
+        assert await peer.nothing_more()
         asked.set()
         assert await peer.read_response() == b"HTTP/1.1 100 Continue\r\n\r\n"
         await peer.send(b"hello")
@@ -183,7 +185,8 @@ async def test_a_refused_expectation_closes() -> None:
     async with connected(hello) as peer:
         await peer.send(POST.replace(b"Host", b"Expect: 100-continue\r\nHost") % 5)
         response = await peer.read_to_end()
-        assert response.startswith(b"HTTP/1.1 200") and b"connection: close" in response.lower()
+        assert response.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in response.lower()
 
 
 async def test_a_little_unread_body_is_read_away() -> None:
@@ -260,7 +263,7 @@ async def test_trailers_are_there_at_the_end() -> None:
         assert b"b'x-sum', b'1'" in await peer.read_response()
 
 
-# --- time ----------------------------------------------------------------------------------------------------------------
+# --- time -------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_slow_head_is_408_counted_from_its_first_byte(autojump_clock: MockClock) -> None:
@@ -269,7 +272,7 @@ async def test_a_slow_head_is_408_counted_from_its_first_byte(autojump_clock: Mo
         for byte in GET[:14]:
             await peer.send(bytes([byte]))
             await trio.sleep(1)
-        assert peer.nothing_more()
+        assert await peer.nothing_more()
         await trio.sleep(1.5)
         assert (await peer.read_response()).startswith(b"HTTP/1.1 408 ")
     assert peer.journal.rejections[0][0] == 408
@@ -342,14 +345,15 @@ async def test_a_body_may_have_a_patience_of_its_own(autojump_clock: MockClock) 
         assert trio.current_time() == 7
 
 
-# --- endings -------------------------------------------------------------------------------------------------------------
+# --- endings ----------------------------------------------------------------------------------------------------------
 
 
 async def test_bad_input_is_answered_and_closed() -> None:
     async with connected(hello) as peer:
         await peer.send(b"GET / HTTP/1.1\r\n\r\n" + GET)
         response = await peer.read_to_end()
-        assert response.startswith(b"HTTP/1.1 400 ") and response.count(b"HTTP/1.1") == 1
+        assert response.startswith(b"HTTP/1.1 400 ")
+        assert response.count(b"HTTP/1.1") == 1
     assert [status for status, _ in peer.journal.rejections] == [400]
     assert peer.journal.exchanges == []
 
@@ -409,7 +413,8 @@ async def test_an_error_behind_the_head_cuts_the_response(caplog: pytest.LogCapt
     async with connected(failing) as peer:
         await peer.send(GET + GET)
         response = await peer.read_to_end()
-        assert response.endswith(b"1\r\nx\r\n") and response.count(b"HTTP/1.1") == 1
+        assert response.endswith(b"1\r\nx\r\n")
+        assert response.count(b"HTTP/1.1") == 1
     assert "a bug" in caplog.text
 
 
@@ -485,7 +490,7 @@ async def test_what_is_fatal_goes_through(caplog: pytest.LogCaptureFixture) -> N
     assert "logged" in caplog.text
 
 
-# --- writing -------------------------------------------------------------------------------------------------------------
+# --- writing ----------------------------------------------------------------------------------------------------------
 
 
 def stop_reading(peer: object) -> trio.Event:
@@ -561,7 +566,7 @@ async def test_a_reset_while_sending_is_a_disconnect() -> None:
     assert peer.journal.statuses == [499]
 
 
-# --- the server's questions ----------------------------------------------------------------------------------------------
+# --- the server's questions -------------------------------------------------------------------------------------------
 
 
 async def test_draining_closes_an_idle_connection() -> None:
@@ -586,7 +591,8 @@ async def test_draining_lets_the_running_request_be_the_last() -> None:
         peer.driver.drain()
         go_on.set()
         response = await peer.read_to_end()
-        assert response.count(b"HTTP/1.1 200") == 1 and b"connection: close" in response.lower()
+        assert response.count(b"HTTP/1.1 200") == 1
+        assert b"connection: close" in response.lower()
 
 
 async def test_a_connection_that_begins_while_draining_is_closed() -> None:
@@ -624,12 +630,11 @@ async def test_force_lifts_shields(autojump_clock: MockClock) -> None:
         await exchange.lifetime.run(handler)
 
     async with connected(shielded) as peer:
-        peer.driver.force()
         await peer.send(GET)
         await wait_all_tasks_blocked()
         peer.driver.cancel()
         await wait_all_tasks_blocked()
         assert not peer.done.is_set()
-        peer.driver.force()
-        await peer.done.wait()
+        peer.driver.force(0)
+        assert b" 503 " in await peer.read_to_end()
         assert trio.current_time() == 0

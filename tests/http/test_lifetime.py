@@ -28,7 +28,7 @@ async def expect_cancelled(lifetime: Lifetime, handler: Callable[[], Awaitable[o
     assert caught.value.__context__ is None
 
 
-# --- the outcome table ---------------------------------------------------------------------------------------------------
+# --- the outcome table ------------------------------------------------------------------------------------------------
 
 
 async def test_what_the_handler_returns_is_returned(lifetime: Lifetime) -> None:
@@ -234,7 +234,7 @@ async def test_what_else_children_raised_is_kept(lifetime: Lifetime) -> None:
         await lifetime.run(handler)
 
 
-# --- deadlines -----------------------------------------------------------------------------------------------------------
+# --- deadlines --------------------------------------------------------------------------------------------------------
 
 
 async def test_a_deadline_cancels_as_timeout(lifetime: Lifetime, autojump_clock: MockClock) -> None:
@@ -285,13 +285,14 @@ async def test_a_deadline_of_the_handler_stands_above_the_limit_of_the_start(
     await expect_cancelled(lifetime, handler, "timeout")
 
 
-# --- the peer ------------------------------------------------------------------------------------------------------------
+# --- the peer ---------------------------------------------------------------------------------------------------------
 
 
 async def test_a_reset_cancels_at_once(lifetime: Lifetime) -> None:
     async def handler() -> None:
         lifetime.peer_reset()
-        assert lifetime.disconnected and lifetime.lost
+        assert lifetime.disconnected
+        assert lifetime.lost
         await trio.lowlevel.checkpoint()
 
     await expect_cancelled(lifetime, handler, "disconnect")
@@ -301,7 +302,8 @@ async def test_a_half_closed_peer_leaves_a_moment(lifetime: Lifetime, autojump_c
     async def handler() -> None:
         lifetime.peer_half_closed()
         lifetime.peer_half_closed()
-        assert lifetime.disconnected and not lifetime.lost
+        assert lifetime.disconnected
+        assert not lifetime.lost
         await trio.sleep_forever()
 
     await expect_cancelled(lifetime, handler, "disconnect")
@@ -416,7 +418,7 @@ async def test_the_disconnect_can_be_waited_for(lifetime: Lifetime, autojump_clo
     await lifetime.run(handler)
 
 
-# --- cancellable ---------------------------------------------------------------------------------------------------------
+# --- cancellable ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["cancel", "deadline"])
@@ -484,7 +486,7 @@ async def test_an_outer_cancellation_goes_through_a_cancellable_block(lifetime: 
     assert outer.cancelled_caught
 
 
-# --- shielded ------------------------------------------------------------------------------------------------------------
+# --- shielded ---------------------------------------------------------------------------------------------------------
 
 
 async def test_a_cancellation_waits_for_a_shielded_block(lifetime: Lifetime, autojump_clock: MockClock) -> None:
@@ -544,7 +546,7 @@ async def test_force_lifts_a_shield(lifetime: Lifetime, autojump_clock: MockCloc
     assert trio.current_time() == 0
 
 
-# --- the nursery of the request ------------------------------------------------------------------------------------------
+# --- the nursery of the request ---------------------------------------------------------------------------------------
 
 
 async def test_children_are_joined_before_the_request_ends(lifetime: Lifetime, autojump_clock: MockClock) -> None:

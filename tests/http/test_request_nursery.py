@@ -25,7 +25,8 @@ async def test_children_start_soon_and_are_joined(nursery: trio.Nursery) -> None
         ran.append(number)
 
     front.start_soon(child, 1)
-    assert ran == [] and front.child_tasks == frozenset()
+    assert ran == []
+    assert front.child_tasks == frozenset()
     front.start_soon(child, 2)
     await trio.testing.wait_all_tasks_blocked()
     front.start_soon(child, 3, name="third")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,10 +41,12 @@ def records() -> Records:
 
 
 @pytest.fixture
-def logger(records: Records) -> logging.Logger:
-    logger = logging.Logger("test.access", logging.INFO)
+def logger(records: Records) -> Iterator[logging.Logger]:
+    logger = logging.getLogger("test.access")
+    logger.setLevel(logging.INFO)
     logger.addHandler(records)
-    return logger
+    yield logger
+    logger.removeHandler(records)
 
 
 def head(method: str = "GET", target: bytes = b"/hello?x=1", version: str = "1.1") -> RequestHead:
@@ -167,9 +170,8 @@ async def test_a_long_target_is_cut(records, logger):
     assert vars(records.only)["target"] == "/" + "a" * (MAX_FIELD - 1) + "..."
 
 
-async def test_nothing_is_computed_while_nobody_listens(records):
-    logger = logging.Logger("test.quiet", logging.WARNING)
-    logger.addHandler(records)
+async def test_nothing_is_computed_while_nobody_listens(records, logger):
+    logger.setLevel(logging.WARNING)
     log = AccessLog("text", logger)
     log.record(object())  # type: ignore[arg-type]
     log.rejected(object(), RemoteProtocolError("no"), 400)  # type: ignore[arg-type]

@@ -67,7 +67,7 @@ async def read_to_end(stream: trio.abc.Stream) -> bytes:
     return data
 
 
-# --- serving -------------------------------------------------------------------------------------------------------------
+# --- serving ----------------------------------------------------------------------------------------------------------
 
 
 async def test_connections_are_served_side_by_side() -> None:
@@ -164,7 +164,7 @@ async def test_one_stream_may_be_served_alone() -> None:
     assert server.connections == 0
 
 
-# --- TLS -----------------------------------------------------------------------------------------------------------------
+# --- TLS --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,8 @@ async def test_tls(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
         assert (await ask(client, GET.replace(b"Host", b"Connection: close\r\nHost"))).endswith(b"hello")
         assert await client.receive_some() == b""
         await client.aclose()
-    assert seen[0].scheme == "https" and seen[0].tls.version().startswith("TLS")
+    assert seen[0].scheme == "https"
+    assert seen[0].tls.version().startswith("TLS")
 
 
 async def test_a_tls_client_that_leaves_cancels_its_request(
@@ -214,7 +215,9 @@ async def test_plain_http_on_a_tls_port_is_one_line(
         await client.send_all(GET)
         await wait_all_tasks_blocked()
         assert it.server.connections == 0
-    assert len(caplog.records) == 1 and "plain HTTP" in caplog.text and caplog.records[0].exc_info is None
+    assert len(caplog.records) == 1
+    assert "plain HTTP" in caplog.text
+    assert caplog.records[0].exc_info is None
 
 
 async def test_a_handshake_has_its_time(
@@ -240,7 +243,7 @@ async def test_a_handshake_is_not_waited_for_at_the_end(
         await client.aclose()
 
 
-# --- ending --------------------------------------------------------------------------------------------------------------
+# --- ending -----------------------------------------------------------------------------------------------------------
 
 GRACE, CANCEL_GRACE = 15.0, 5.0
 
@@ -390,4 +393,5 @@ async def test_cancelling_the_server_reaches_every_finalizer(autojump_clock: Moc
             await client.send_all(GET)
             await wait_all_tasks_blocked()
             scope.cancel()
-    assert len(finalized) == 1 and finalized[0] <= CANCEL_GRACE
+    assert len(finalized) == 1
+    assert finalized[0] <= CANCEL_GRACE

@@ -219,8 +219,16 @@ async def test_a_client_that_leaves():
     assert await failure_of(our_context(), leave) == "the client left before it was complete"
 
 
-async def test_a_client_that_resets():
-    assert await failure_of(our_context(), trio.aclose_forcefully) == "the client left"
+async def test_a_client_that_does_not_wait_for_our_half():
+    async def begin(stream: Any) -> None:
+        outgoing = ssl.MemoryBIO()
+        tls = client_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="app.test")
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        await stream.send_all(outgoing.read())
+        await stream.aclose()
+
+    assert await failure_of(our_context(), begin) == "the client left"
 
 
 def with_context(context: ssl.SSLContext) -> Callable[[Any], Any]:

@@ -12,7 +12,8 @@ It must not know how a request is carried or answered.
 from __future__ import annotations
 
 import ssl as ssl_module
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Literal, TypeVar
@@ -21,13 +22,14 @@ import trio
 
 from ..config import Config
 from ..errors import TrioframeError
-from ..server.access_log import AccessLog
+from ..server.access_log import AccessLog, RejectionLog
 from ..server.listeners import open_listeners
 from ..server.serve import Server
 from .compile import Plan, compile_app
 from .dispatch import Dispatcher
 from .patterns import Patterns
 from .place import place_of
+from .response import default_dumps
 from .route import Route
 
 __all__ = ["App", "ExceptionHandler"]
@@ -231,7 +233,7 @@ class App:
             self.config.freeze()
         return self._plan
 
-    def url_for(self, name: str, **params: Any) -> str:
+    def url_for(self, name: str, /, **params: Any) -> str:
         """The URL of the route `name`, with `params` in their places and the others as query.
 
         Raises:
@@ -270,37 +272,39 @@ class App:
 
         If cancelled, every request is cancelled and every connection closed before it returns.
         """
-        server = self._new_server()
-        opened = await open_listeners(
-            host=self.config.HOST if host is None else host,
-            port=self.config.PORT if port is None else port,
-            unix=self.config.UNIX if unix is None and host is None and port is None else unix,
-            fd=fd,
-            listeners=listeners,
-            backlog=self.config.BACKLOG,
-        )
-        try:
+        with self._serving() as server:
+            opened = await open_listeners(
+                host=self.config.HOST if host is None else host,
+                port=self.config.PORT if port is None else port,
+                unix=self.config.UNIX if unix is None and host is None and port is None else unix,
+                fd=fd,
+                listeners=listeners,
+                backlog=self.config.BACKLOG,
+            )
             await server.serve(opened, ssl=ssl, task_status=task_status)
-        finally:
-            self._servers.discard(server)
 
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Serve one connection on `stream`, until it is over; the stream is closed then."""
-        server = self._new_server()
-        try:
+        with self._serving() as server:
             await server.serve_stream(stream)
-        finally:
-            self._servers.discard(server)
 
     def shutdown(self) -> None:
         """Begin to drain: `serve` and `serve_stream` return when everything has ended, in bounded time."""
         for server in list(self._servers):
             server.shutdown()
 
-    def _new_server(self) -> Server:
-        server = Server(Dispatcher(self, self.compile()), self.config, self._observer())
+    @contextmanager
+    def _serving(self) -> Iterator[Server]:
+        """A server for this app, known to `shutdown` as long as it serves."""
+        dispatcher = Dispatcher(self, self.compile())
+        observer = AccessLog(self.config.ACCESS_LOG_FORMAT) if self.config.ACCESS_LOG else RejectionLog()
+        server = Server(dispatcher, self.config, observer)
+        # Every task of the server descends from this one, and so do their context variables.
+        token = default_dumps.set(self.dumps) if self.dumps is not None else None
         self._servers.add(server)
-        return server
-
-    def _observer(self) -> AccessLog:
-        return AccessLog(self.config.ACCESS_LOG_FORMAT)
+        try:
+            yield server
+        finally:
+            self._servers.discard(server)
+            if token is not None:
+                default_dumps.reset(token)

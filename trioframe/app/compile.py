@@ -53,8 +53,8 @@ class PlannedRoute:
 
     @property
     def uri(self) -> str:
-        """As declared, the version put before it."""
-        return self.route.uri
+        """The path it answers: as declared, with the version put before it."""
+        return self.route.path
 
     @property
     def methods(self) -> frozenset[str]:
@@ -158,6 +158,8 @@ def _check_handler(route: Route) -> list[Mistake]:
     if inspect.isasyncgenfunction(route.handler) or inspect.isgeneratorfunction(route.handler):
         what = f"the handler of {route.uri!r} is a generator: return one from an async def handler instead"
         return [Mistake(what, route.place)]
+    if route.template.complaints:  # the router tells; which parameters were meant, nobody knows
+        return []
     names = [parameter.name for parameter in route.parameters]
     return _check_arguments(route.handler, 1, names, f"the handler of {route.uri!r}", route.place)
 

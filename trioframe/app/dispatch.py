@@ -35,6 +35,7 @@ from .compile import Plan, PlannedRoute
 from .errorpages import render_error
 from .request import Request
 from .response import Response, empty, json, raw, text
+from .response_stream import ResponseStream
 
 if TYPE_CHECKING:
     from .app import App
@@ -84,7 +85,7 @@ class Dispatcher:
         exchange = request.exchange
         head = exchange.head
         if head.method == "CONNECT":  # RFC 9110 section 9.3.6: this is no proxy
-            raise HTTPError(501, "CONNECT is not supported here")
+            raise HTTPError(501, "CONNECT is not supported here", quiet=True)
         if head.raw_path == b"*":  # RFC 9110 section 9.3.7: OPTIONS of the server as a whole
             return empty()
         try:
@@ -194,16 +195,9 @@ async def send(exchange: Exchange, response: Response) -> None:
     if isinstance(body, bytes):
         await exchange.send_response(response.status, response.raw_headers(), body)
         return
-    exchange.send_head(response.status, response.raw_headers())
-    pieces = aiter(body)
-    try:
-        if exchange.head.method != "HEAD":
-            async for piece in pieces:
-                await exchange.send_data(piece.encode() if isinstance(piece, str) else piece)
-    finally:
-        if (aclose := getattr(pieces, "aclose", None)) is not None:
-            await aclose()
-    await exchange.send_end()
+    stream = ResponseStream(exchange, response)
+    await stream.send_from(body)
+    await stream.eof()
 
 
 def _log(request: Request, error: Exception) -> None:

@@ -61,20 +61,18 @@ def parse_http_date(value: bytes | str, *, now: float | None = None) -> float | 
 
 
 def _timestamp(parts: dict[str, str], now: float) -> float | None:
+    month = _MONTHS.index(parts["month"]) + 1
+    day, hour, minute, second = (int(parts[name]) for name in ("day", "hour", "minute", "second"))
     if "year" in parts:
         year = int(parts["year"])
     else:
-        # "a timestamp that appears to be more than 50 years in the future" is the most recent year in the past
-        # with the same last two digits.
-        this_year = time.gmtime(now).tm_year
+        # "a timestamp that appears to be more than 50 years in the future" means the past
+        this_year, *rest = time.gmtime(now)[:6]
         year = this_year - this_year % 100 + int(parts["short_year"])
-        if year > this_year + 50:
+        if (year, month, day, hour, minute, second) > (this_year + 50, *rest):
             year -= 100
-    month = _MONTHS.index(parts["month"]) + 1
-    second = int(parts["second"])
     leap = second == 60  # a leap second has no timestamp of its own
     try:
-        date = datetime(year, month, int(parts["day"]), int(parts["hour"]), int(parts["minute"]), second - leap, tzinfo=UTC)
+        return datetime(year, month, day, hour, minute, second - leap, tzinfo=UTC).timestamp() + leap
     except ValueError:
         return None
-    return date.timestamp() + leap

@@ -17,10 +17,23 @@ from typing import Final
 from ..errors import LocalProtocolError, RemoteProtocolError
 from .events import RawHeaders
 
-__all__ = ["encode_field", "encode_trailers", "parse_trailers", "refuse_stray_controls"]
+__all__ = [
+    "TOKEN",
+    "Fields",
+    "encode_field",
+    "encode_trailers",
+    "field_name",
+    "has_controls",
+    "parse_trailers",
+    "refuse_stray_controls",
+]
 
-# token = 1*tchar (RFC 9110 section 5.6.2)
-is_token: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+Fields = Iterable[tuple[bytes, bytes]]
+"""Names and values to be sent."""
+
+# token = 1*tchar (RFC 9110 section 5.6.2), as a regular expression that never gives an octet back
+TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+is_token: Final = re.compile(TOKEN).fullmatch
 
 # HTAB, SP, VCHAR and obs-text: what a field value, a reason phrase or a request line may be made of at most
 # (RFC 9110 section 5.5).  All other octets are controls; of those only CRLF pairs may stand in a block of lines.
@@ -31,7 +44,7 @@ has_controls: Final = re.compile(rb"[^\t\x20-\x7e\x80-\xff]").search
 # or had none, by the time a trailer section comes (RFC 9110 section 6.5.1).
 FORBIDDEN_IN_TRAILERS: Final = frozenset(
     b"""
-    content-length host keep-alive proxy-connection te trailer transfer-encoding upgrade connection
+    connection content-length host keep-alive proxy-connection te trailer transfer-encoding upgrade
     authorization cookie proxy-authenticate proxy-authorization set-cookie www-authenticate
     cache-control expect if-match if-modified-since if-none-match if-range if-unmodified-since max-forwards pragma range
     content-encoding content-range content-type
@@ -46,7 +59,7 @@ def refuse_stray_controls(block: bytes | bytearray) -> None:
     controls are invalid as well and have no honest use.
     """
     if len(block.translate(None, TEXT)) != 2 * block.count(b"\r\n"):
-        raise RemoteProtocolError("control character, bare CR or bare LF among the header lines")
+        raise RemoteProtocolError("control character, bare CR or bare LF in a line")
 
 
 def parse_trailers(block: bytes, max_lines: int) -> RawHeaders:
@@ -83,7 +96,9 @@ def _parse_trailer(line: bytes) -> tuple[bytes, bytes]:
 def field_name(name: bytes) -> bytes:
     """`name` in lower case, or `LocalProtocolError` if it is not a token."""
     if not is_token(name):
-        raise LocalProtocolError(f"illegal header name {name[:40]!r}: only letters, digits and !#$%&'*+-.^_`|~ may stand")
+        raise LocalProtocolError(
+            f"illegal header name {name[:40]!r}: only letters, digits and !#$%&'*+-.^_`|~ may stand in one"
+        )
     return name.lower()
 
 
@@ -94,11 +109,13 @@ def encode_field(name: bytes, value: bytes) -> bytes:
     (response splitting).
     """
     if has_controls(value):
-        raise LocalProtocolError(f"illegal value for header {name.decode()}: it holds a control character (CR, LF, NUL...)")
+        raise LocalProtocolError(
+            f"illegal value for header {name.decode()}: it holds a control character (CR, LF, NUL...)"
+        )
     return b"%b: %b\r\n" % (name, value)
 
 
-def encode_trailers(trailers: Iterable[tuple[bytes, bytes]]) -> bytes:
+def encode_trailers(trailers: Fields) -> bytes:
     """A trailer section without its empty line; `LocalProtocolError` for a field that must not come late."""
     lines = []
     for name, value in trailers:

@@ -2,10 +2,11 @@
 
 A block - a request head, or a trailer section - is lines that end with CRLF, and then an empty line.  Rules here:
 
-* each byte is looked at once, however many reads it took to arrive;
-* what cannot become a valid block is refused at the first byte that shows it, not when the block is whole: a peer that
-  speaks TLS, ends its lines with LF, or sends an endless line gets its answer at once;
-* sizes are checked before anything is parsed, for whole blocks as for growing ones.
+* Each byte is looked at once, however many reads it took to arrive.
+* What cannot become a valid block is refused at the first byte that shows it, not when the block is whole: a peer that
+  speaks TLS, ends its lines with LF, or sends an endless line gets its answer at once.
+* What comes behind that byte changes nothing.  So the verdict is the same however the bytes were cut into reads.
+* No more is kept, and nothing more is parsed, than the limits allow, in whole blocks as in growing ones.
 
 What the lines *say* is `strict`'s to judge.
 """
@@ -16,50 +17,61 @@ from ..errors import RemoteProtocolError
 from .fields import refuse_stray_controls
 from .inbox import Inbox
 from .limits import H1Limits
-from .strict import MAX_METHOD_SIZE, parse_request_line, request_line_error
+from .strict import parse_request_line, refuse_endless_request_line
 
 __all__ = ["EndFinder", "HeadCutter"]
 
+_CR = ord("\r")
+
 
 class EndFinder:
-    """Finds the `terminator` of a line (CRLF) or of a block of lines (CRLF CRLF) that may arrive in any pieces."""
+    """Finds the `terminator` of a line (CRLF) or of a block of lines (CRLF CRLF) within its first `limit` bytes."""
 
-    __slots__ = ("_overlap", "_terminator", "seen")
+    __slots__ = ("_limit", "_overlap", "_terminator", "seen")
 
-    def __init__(self, terminator: bytes) -> None:
+    def __init__(self, terminator: bytes, limit: int) -> None:
         self._terminator = terminator
         self._overlap = len(terminator) - 2
+        self._limit = limit
         self.seen = 0
         """How many bytes from the start are known to hold neither the terminator nor a stray control."""
 
     def find(self, data: bytes | bytearray, start: int = 0) -> int:
-        """Where in `data` the first byte after the terminator is; 0 if the terminator has not arrived.
+        """Where in `data` the first byte behind the terminator is; 0 if it has not arrived, or lies beyond the limit.
 
         Parameters:
-          start: where the line or block starts; after a result of 0 call again with the same first byte and more data.
-
-        Raises `RemoteProtocolError` for a control character in what cannot be judged as a whole yet.
+          start: where the line or block starts.  After a result of 0, `examine` must be called, and then `find` again
+            with the same bytes and more behind them.
         """
         # Of what was seen, the last CRLF may be the first half of an empty line.
-        end = data.find(self._terminator, start + max(self.seen - self._overlap, 0))
-        if end >= 0:
-            self.seen = 0
-            return end + len(self._terminator)
-        whole = len(data) - data.endswith(b"\r")  # whether that CR is bare, the next byte will tell
-        refuse_stray_controls(data[start + self.seen : whole])
-        self.seen = max(whole - start, 0)
-        return 0
+        found = data.find(self._terminator, start + max(self.seen - self._overlap, 0))
+        end = found + len(self._terminator)
+        if found < 0 or end - start > self._limit:
+            return 0
+        self.seen = 0
+        return end
+
+    def examine(self, data: bytes | bytearray, start: int = 0) -> bool:
+        """Look at what has no end yet; whether the limit leaves no room for it.
+
+        Raises `RemoteProtocolError` (400) for a control character within the limit.
+        """
+        stop = min(len(data), start + self._limit)
+        if stop > start and data[stop - 1] == _CR:  # whether this CR is bare, the next byte will tell
+            stop -= 1
+        refuse_stray_controls(data[start + self.seen : stop])
+        self.seen = stop - start
+        return len(data) - start >= self._limit
 
 
 class HeadCutter:
     """Takes one request head after the other off the front of an inbox."""
 
-    __slots__ = ("_empty_lines", "_finder", "_limits", "_line_parsed", "_max_line_size")
+    __slots__ = ("_empty_lines", "_finder", "_limits", "_line_parsed")
 
     def __init__(self, limits: H1Limits) -> None:
         self._limits = limits
-        self._max_line_size = MAX_METHOD_SIZE + limits.max_target_size + len("  HTTP/1.1\r")
-        self._finder = EndFinder(b"\r\n\r\n")
+        self._finder = EndFinder(b"\r\n\r\n", limits.max_head_size)
         self._empty_lines = 0
         self._line_parsed = False
 
@@ -70,10 +82,9 @@ class HeadCutter:
         """
         if inbox.data.startswith(b"\r\n"):
             self._skip_empty_lines(inbox)
-        line_searched = self._finder.seen
         size = self._finder.find(inbox.data)
-        if not 0 < size <= self._limits.max_head_size:
-            self._examine_unfinished(inbox.data, line_searched)
+        if not size:
+            self._examine(inbox.data)
             return b""
         self._empty_lines = 0
         self._line_parsed = False
@@ -88,13 +99,14 @@ class HeadCutter:
                 raise RemoteProtocolError("too many empty lines before a request line")
             inbox.discard(2)
 
-    def _examine_unfinished(self, data: bytes | bytearray, line_searched: int) -> None:
+    def _examine(self, data: bytes | bytearray) -> None:
+        limits = self._limits
         if not self._line_parsed:
-            end = data.find(b"\r\n", line_searched)
-            if end >= 0:
-                parse_request_line(bytes(data[:end]), self._limits)
+            end = data.find(b"\r\n", self._finder.seen, limits.max_head_size)
+            if end < 0:
+                refuse_endless_request_line(data, limits)
+            else:
+                parse_request_line(bytes(data[:end]), limits)
                 self._line_parsed = True
-            elif len(data) > self._max_line_size or (len(data) > MAX_METHOD_SIZE and b" " not in data[:MAX_METHOD_SIZE + 1]):
-                raise request_line_error(bytes(data), self._limits)
-        if len(data) >= self._limits.max_head_size:
-            raise RemoteProtocolError(f"request head larger than {self._limits.max_head_size} bytes", 431)
+        if self._finder.examine(data):
+            raise RemoteProtocolError(f"request head larger than {limits.max_head_size} bytes", 431)

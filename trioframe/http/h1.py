@@ -1,0 +1,389 @@
+"""The server's side of one HTTP/1 connection, as bytes in and events out, events in and bytes out (RFC 9112).
+
+Nothing here waits, reads or writes.  A driver gives what it received to `receive_data`, asks `next_event` until that is
+`NEED_DATA` or `PAUSED`, sends what the ``send_*`` methods return, and asks `start_next_cycle` for the next request.
+
+Receiving runs a table of readers, one for each thing that can come next:
+
+    HEAD --+--> LENGTH -----+
+           +--------------> END --+--> PAUSED --start_next_cycle--> HEAD
+           +--> CHUNKED ----------+--> CLOSED, behind the last request
+           +--> CLOSED, when the stream ends between two requests
+    FAILED, from anywhere, when the peer breaks a rule
+
+Sending runs the table of `response_state`.  The two are independent: a response may be complete before its request.
+
+Rules of this file:
+
+* Only the bytes of one message are looked at; what is pipelined behind it waits in the inbox.
+* An error of the peer is final: it is raised again at each question.  A response can still refuse the request.
+* An error of the application (`LocalProtocolError`) changes nothing, so that another response can take its place.
+* Whatever leaves doubt about where the next request begins makes this one the last (`must_close`).
+
+Where heads end is told by `framing`, what they mean by `strict`, what responses look like by `response_head`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Final
+
+from ..errors import LocalProtocolError, RemoteProtocolError
+from .chunked import ChunkedDecoder
+from .date import http_date
+from .events import CLOSED, NEED_DATA, PAUSED, Data, EndOfMessage, Event, IncompleteMessage, RequestHead
+from .fields import Fields
+from .framing import HeadCutter
+from .inbox import Inbox
+from .limits import H1Limits
+from .response_body import BodyFraming, ResponseBody
+from .response_head import FinalHead, compose_final, compose_interim, compose_switch
+from .response_state import State, Step, advance
+from .strict import parse_head
+
+__all__ = ["H1Connection", "H1Limits", "IncompleteMessage"]
+
+
+class Reading(IntEnum):
+    """What comes next from the peer."""
+
+    HEAD = 0
+    LENGTH = 1  # body, as many bytes as Content-Length said
+    CHUNKED = 2  # body, in chunks
+    END = 3  # nothing more of this message
+    PAUSED = 4  # the next message, which must wait
+    CLOSED = 5  # nothing that counts
+    FAILED = 6  # nothing that could be trusted
+
+
+class H1Connection:
+    """One connection; see the top of this file.
+
+    Parameters:
+      limits: sizes the peer must keep to.
+      clock: gives the time in seconds since the epoch, for Date.
+
+    Attributes:
+      response_state: how far the response to the current request is.
+      must_close: the connection cannot be used for another request; settled once a final head was sent.
+      ends_with_close: only closing the connection tells the peer that the response sent is whole.
+    """
+
+    __slots__ = (
+        "_body",
+        "_chunks",
+        "_clock",
+        "_cutter",
+        "_eof",
+        "_error",
+        "_expecting",
+        "_head",
+        "_inbox",
+        "_limits",
+        "_may_switch",
+        "_reading",
+        "_unread",
+        "ends_with_close",
+        "must_close",
+        "response_state",
+    )
+
+    def __init__(self, limits: H1Limits, clock: Callable[[], float] = time.time) -> None:
+        self.response_state = State.IDLE
+        self.must_close = False
+        self.ends_with_close = False
+        self._limits = limits
+        self._clock = clock
+        self._inbox = Inbox()
+        self._cutter = HeadCutter(limits)
+        self._eof = False
+        self._reading = Reading.HEAD
+        self._error: RemoteProtocolError
+        self._head: RequestHead | None = None
+        self._may_switch = False  # what follows the request may be another protocol
+        self._expecting = False  # the peer asked for a 100 and got none
+        self._unread = 0  # bytes of a LENGTH body
+        self._chunks: ChunkedDecoder  # of a CHUNKED body; there is none before the first
+        self._body: ResponseBody  # of a response that was begun with `send_head`
+
+    # --- receiving ---------------------------------------------------------------------------------------------------
+
+    def receive_data(self, data: bytes) -> None:
+        """Take what was read from the peer; ``b""`` is the end of its stream.  Then ask `next_event`.
+
+        What comes after the peer's last request, or after an error, is dropped.
+        """
+        if not data:
+            self._eof = True
+        elif self._reading < Reading.CLOSED:
+            self._inbox.append(data)
+
+    def next_event(self) -> Event:
+        """What the received bytes mean, one event at a time.
+
+        `NEED_DATA`: call `receive_data`.  `PAUSED`: the request is whole; answer it, then call `start_next_cycle`.
+        `CLOSED`: no request will come.
+
+        Raises:
+          RemoteProtocolError: the peer broke the protocol or a limit.  Answer `status` if no response was begun, and
+            close.  From now on it is raised at each call.
+          IncompleteMessage: the stream ended inside a request, which must not be acted on (RFC 9112 section 8).
+        """
+        try:
+            return _READERS[self._reading](self)
+        except RemoteProtocolError as error:
+            # A copy: by its traceback the error itself holds this frame, and so this object.
+            self._error = type(error)(str(error), error.status)
+            self._reading = Reading.FAILED
+            self._inbox = Inbox()
+            self.must_close = True
+            raise
+
+    def _read_head(self) -> Event:
+        block = self._cutter.cut(self._inbox)
+        if not block:
+            return self._wait_for_head()
+        head, keep_alive = parse_head(block, self._limits)  # any faster reading of common heads belongs here
+        self.response_state = advance(self.response_state, Step.REQUEST)
+        self._head = head
+        connect = head.method == "CONNECT"
+        self._may_switch = connect or head.upgrade != b""
+        self.must_close = connect or not keep_alive  # what follows a refused CONNECT may be meant for the tunnel
+        self._expecting = head.expect_continue
+        if head.content_length is None:
+            self._chunks = ChunkedDecoder(self._limits)
+            self._reading = Reading.CHUNKED
+        else:
+            self._unread = head.content_length
+            self._reading = Reading.LENGTH if self._unread else Reading.END
+        return head
+
+    def _wait_for_head(self) -> Event:
+        if not self._eof:
+            return NEED_DATA
+        if len(self._inbox):
+            raise IncompleteMessage("incomplete request: the stream ended inside the head")
+        self._reading = Reading.CLOSED
+        return CLOSED
+
+    def _read_length(self) -> Event:
+        data = self._inbox.take(self._unread)
+        if not data:
+            return self._wait_for_body()
+        self._expecting = False
+        self._unread -= len(data)
+        if not self._unread:
+            self._reading = Reading.END
+        return Data(data)
+
+    def _read_chunked(self) -> Event:
+        event = self._chunks.next_event(self._inbox)
+        if event is None:
+            return self._wait_for_body()
+        self._expecting = False
+        if type(event) is EndOfMessage:
+            self._end_message()
+        return event
+
+    def _wait_for_body(self) -> Event:
+        if self._eof:
+            raise IncompleteMessage("incomplete request: the stream ended inside the body")
+        return NEED_DATA
+
+    def _read_end(self) -> Event:
+        self._end_message()
+        return _END
+
+    def _end_message(self) -> None:
+        self._reading = Reading.PAUSED
+        if self.must_close and not self._may_switch:
+            self._close()
+
+    def _close(self) -> None:
+        # What follows the last request is not processed (RFC 9112 section 9.6).
+        self._reading = Reading.CLOSED
+        self._inbox = Inbox()
+
+    def _read_paused(self) -> Event:
+        if self.must_close and self.response_state is State.COMPLETE:
+            self._close()
+            return CLOSED
+        return PAUSED
+
+    def _read_closed(self) -> Event:
+        return CLOSED
+
+    def _read_failed(self) -> Event:
+        raise self._error
+
+    # --- questions ---------------------------------------------------------------------------------------------------
+
+    @property
+    def buffered(self) -> int:
+        """How many bytes have been received and are not events yet."""
+        return len(self._inbox)
+
+    @property
+    def announced(self) -> int:
+        """How many bytes of body the current request has, as far as the peer has said: all, or those of the chunks
+        that have begun."""
+        if self._head is None:
+            return 0
+        length = self._head.content_length
+        return self._chunks.announced if length is None else length
+
+    @property
+    def body_complete(self) -> bool:
+        """Whether every byte of the current request has become an event.
+
+        Then `start_next_cycle` needs only the response to be complete; an `EndOfMessage` need not have been asked for.
+        """
+        return Reading.END <= self._reading <= Reading.CLOSED
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the peer holds its body back until it sees a 100 (Continue) (RFC 9110 section 10.1.1)."""
+        return self._expecting and self.response_state is State.AWAITED and not len(self._inbox)
+
+    # --- sending -----------------------------------------------------------------------------------------------------
+
+    def send_response(
+        self, status: int, headers: Fields, body: bytes, *, close: bool = False, reason: str | None = None
+    ) -> bytes:
+        """A whole response, to be sent at once.
+
+        Parameters and errors are those of `send_head`; `body` is left out where there must be none.
+        """
+        state = advance(self.response_state, Step.RESPONSE)
+        head = self._compose(status, headers, len(body), close, reason)
+        self.response_state = state
+        return head.data if head.framing is BodyFraming.NOTHING else head.data + body
+
+    def send_head(
+        self,
+        status: int,
+        headers: Fields,
+        *,
+        content_length: int | None,
+        close: bool = False,
+        reason: str | None = None,
+    ) -> bytes:
+        """The head of a response whose body will follow.
+
+        Parameters:
+          status: 200 to 599.
+          headers: names and values; Date and all framing are added.
+          content_length: bytes of the body, None if unknown; a Content-Length among `headers` must agree.
+          close: whether to end the connection after this response, and to say so.
+          reason: the reason phrase, None for the standard one.
+
+        Raises `LocalProtocolError` for a head HTTP cannot say or not now; then nothing has happened.
+        """
+        state = advance(self.response_state, Step.HEAD)
+        head = self._compose(status, headers, content_length, close, reason)
+        self._body = ResponseBody(head.framing, head.length)
+        self.response_state = state
+        return head.data
+
+    def send_data(self, data: bytes) -> bytes:
+        """Some of the body, as it goes on the wire: nothing for nothing, and for a response that has no body.
+
+        Raises `LocalProtocolError` for more than Content-Length said; then nothing has happened.
+        """
+        self.response_state = advance(self.response_state, Step.DATA)
+        return self._body.encode(data)
+
+    def send_end(self, trailers: Fields = ()) -> bytes:
+        """The end of the response.
+
+        Raises `LocalProtocolError` for trailers that cannot be sent, and for fewer bytes than Content-Length said; then
+        nothing has happened.  If no more bytes come, the connection must be cut.
+        """
+        state = advance(self.response_state, Step.END)
+        end = self._body.end(trailers)
+        self.response_state = state
+        return end
+
+    def send_informational(self, status: int, headers: Fields = ()) -> bytes:
+        """An interim response; nothing for HTTP/1.0, which knows none (RFC 9110 section 15.2).
+
+        Raises `LocalProtocolError` for a head HTTP cannot say or not now.
+        """
+        self.response_state = advance(self.response_state, Step.INFORMATIONAL)
+        interim = compose_interim(status, headers)
+        if status == 100:
+            self._expecting = False
+        return b"" if self._head is None or self._head.version == "1.0" else interim
+
+    def send_switch(self, status: int = 101, headers: Fields = ()) -> bytes:
+        """The last HTTP of this connection: 101 to an Upgrade (RFC 9110 section 7.8), 2xx to CONNECT (section 9.3.6).
+
+        Connection, and Upgrade if it is not among `headers`, are added to a 101.  Afterwards `leftover` has the peer's
+        first bytes in the other protocol.
+
+        Raises `LocalProtocolError` if the request did not ask for it, or is not complete.
+        """
+        state = advance(self.response_state, Step.SWITCH)
+        head = self._head
+        if head is None or not (head.upgrade if status == 101 else head.method == "CONNECT" and 200 <= status <= 299):
+            raise LocalProtocolError(f"the request did not ask for what a {status} response would begin")
+        if not self.body_complete:
+            raise LocalProtocolError("the protocol can be switched only when the request has been read to its end")
+        data = compose_switch(status, headers, request=head, date=http_date(self._clock()))
+        self.response_state = state
+        self._reading = Reading.PAUSED
+        self.must_close = True
+        return data
+
+    def leftover(self) -> bytes:
+        """The bytes received behind the request that switched the protocol; they are given only once."""
+        if self.response_state is not State.SWITCHED:
+            raise LocalProtocolError("the bytes received belong to HTTP: the protocol was not switched")
+        return self._inbox.take(len(self._inbox))
+
+    def _compose(self, status: int, headers: Fields, length: int | None, close: bool, reason: str | None) -> FinalHead:
+        head = compose_final(
+            status,
+            headers,
+            request=self._head,
+            length=length,
+            # A refusal of what was never a request closes.  So does a final answer to a peer that still holds its body
+            # back: whether it will send that body now, nobody can know (RFC 9110 section 10.1.1).
+            close=close or self.must_close or self._head is None or self.expects_continue,
+            date=http_date(self._clock()),
+            reason=reason,
+        )
+        self.must_close = head.close
+        self.ends_with_close = head.framing is BodyFraming.UNTIL_CLOSE
+        return head
+
+    # --- from one request to the next --------------------------------------------------------------------------------
+
+    def start_next_cycle(self) -> None:
+        """Turn to the next request.
+
+        Raises `LocalProtocolError` if the request or its response is not complete, or the connection must be closed.
+        """
+        state = advance(self.response_state, Step.NEXT)
+        if self.must_close:
+            raise LocalProtocolError("the next request cannot begin: the connection must be closed")
+        if not self.body_complete:
+            raise LocalProtocolError("the next request cannot begin: this one has not been read to its end")
+        self.response_state = state
+        self._reading = Reading.HEAD
+        self._head = None
+
+
+_END = EndOfMessage()
+
+_READERS: Final[dict[Reading, Callable[[H1Connection], Event]]] = {
+    Reading.HEAD: H1Connection._read_head,
+    Reading.LENGTH: H1Connection._read_length,
+    Reading.CHUNKED: H1Connection._read_chunked,
+    Reading.END: H1Connection._read_end,
+    Reading.PAUSED: H1Connection._read_paused,
+    Reading.CLOSED: H1Connection._read_closed,
+    Reading.FAILED: H1Connection._read_failed,
+}

@@ -23,7 +23,8 @@ from typing import Protocol
 import trio
 
 from ..errors import LocalProtocolError, RemoteProtocolError, RequestCancelled, RequestTimeout, reason_phrase
-from .events import CLOSED, NEED_DATA, PAUSED, IncompleteMessage, RequestHead
+from .closing import close_now
+from .events import CLOSED, NEED_DATA, IncompleteMessage, RequestHead
 from .exchange import ConnInfo, Exchange, Handler
 from .h1 import H1Connection
 from .h1_exchange import H1Exchange
@@ -98,7 +99,7 @@ class H1Driver:
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             logger.debug("connection %d: %s", self.conn.id, exc)
         finally:
-            await trio.aclose_forcefully(self.transport)
+            await close_now(self.transport)
 
     async def _serve_requests(self) -> bool:
         """Serve one request after the other; whether the peer may still be sending while our last answer travels."""
@@ -208,8 +209,6 @@ class H1Driver:
             return False
         if not self.wire.body_complete and not await self._discard_body(exchange):
             return False
-        if self.wire.next_event() is not PAUSED:
-            return False
         self.wire.start_next_cycle()
         return True
 
@@ -262,10 +261,11 @@ class H1Driver:
         if self.exchange is not None:
             self.exchange.lifetime.cancel("shutdown")
 
-    def force(self) -> None:
-        """As `cancel`, and let nothing hold it up any more."""
+    def force(self, within: float) -> None:
+        """As `cancel`, and let nothing in the request hold it up for more than `within` seconds."""
+        self.cancel()
         if self.exchange is not None:
-            self.exchange.lifetime.force()
+            self.exchange.lifetime.force(within)
 
     # --- bytes -------------------------------------------------------------------------------------------------------
 

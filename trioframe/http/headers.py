@@ -6,7 +6,7 @@ A name may stand on several lines: ``headers[name]`` joins them, ``headers.getal
 Rules of this file:
 
 * What came from the wire is valid already and is not judged again; its index is built when somebody first looks.
-* What goes to the wire is judged when it is set, where the mistake is made: a `ValueError` says what HTTP cannot carry.
+* What goes to the wire is judged when it is set, where the mistake is made, and not only when it is sent.
 * Every operation is linear in what it touches, so no number of equal names costs more than its bytes.
 * A value never shows in a `repr`: it may be a credential.
 """
@@ -18,7 +18,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import overload
 
-from trioframe.http.events import RawHeaders
+from ..errors import LocalProtocolError
+from .events import RawHeaders
 
 __all__ = ["HeaderInput", "Headers", "MutableHeaders"]
 
@@ -119,8 +120,8 @@ class MutableHeaders(Headers):
       fields: the first ones; pairs may repeat a name.
 
     Raises:
-      ValueError: a name that is no token, or a value with CR, LF, NUL, another control character, or one beyond
-        Latin-1.
+      LocalProtocolError: a name that is no token, or a value with CR, LF, NUL, another control character, or one
+        beyond Latin-1.
       TypeError: a name or value that is not text.
     """
 
@@ -164,7 +165,8 @@ class MutableHeaders(Headers):
         """Remove every line of `name`; none is fine too."""
         self._index.pop(name.lower(), None)
 
-    __setitem__ = set
+    def __setitem__(self, name: str, value: str) -> None:
+        self.set(name, value)
 
     def __delitem__(self, name: str) -> None:
         del self._index[name.lower()]
@@ -179,7 +181,9 @@ def _field_name(name: str) -> str:
     if not isinstance(name, str):
         raise TypeError(f"the name of a header is text, not {type(name).__name__}")
     if not _TOKEN.fullmatch(name):
-        raise ValueError(f"{name[:80]!r} cannot be the name of a header: it is not a token (RFC 9110 section 5.6.2)")
+        raise LocalProtocolError(
+            f"{name[:80]!r} cannot be the name of a header: only letters, digits and !#$%&'*+-.^_`|~"
+        )
     return name.lower()
 
 
@@ -189,7 +193,7 @@ def _field_value(name: str, value: str) -> str:
     value = value.strip(" \t")
     if not _VALUE.fullmatch(value):
         bad = next(character for character in value if not _VALUE.fullmatch(character))
-        raise ValueError(
-            f"the header {name} cannot hold {bad!r}: only tabs, spaces and the printable characters of Latin-1 can be sent"
+        raise LocalProtocolError(
+            f"the header {name} cannot hold {bad!r}: only tabs, spaces and printable Latin-1 can be sent"
         )
     return value

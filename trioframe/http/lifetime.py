@@ -19,6 +19,8 @@ Rules of this file:
   children              the cut
   ====================  ==========================================================
 
+  ... and none later than `force` says.
+
 * A peer that half-closes (FIN) may still be reading.  Its handler is given a moment, `HALF_CLOSE_GRACE`, to answer
   without waiting; sending holds that moment up (`_Ebb`).  A reset ends the request at once.
 * A real error that comes out of a cancelled handler stays an error, with a note that says when it came.
@@ -78,6 +80,7 @@ class Lifetime:
         "_grace",
         "_half_close",
         "_in_grace",
+        "_latest",
         "_nursery",
         "_on_disconnect",
         "_running",
@@ -107,6 +110,7 @@ class Lifetime:
         self._deadline_is_explicit = False
         self._ebb: _Ebb | None = None
         self._cut_at = math.inf  # when `cancel` was called
+        self._latest = math.inf  # what `force` said
         self._in_grace = False
         self._running = False
         self._blocks: list[_Block] = []
@@ -181,12 +185,11 @@ class Lifetime:
             self._cut_at = trio.current_time()
             self._arrange()
 
-    def force(self) -> None:
-        """Give up every shield and grace: the server is closing this connection now."""
+    def force(self, within: float = 0) -> None:
+        """End the request as "shutdown", and let no shield and no grace hold it up for more than `within` seconds."""
+        self._latest = min(self._latest, trio.current_time() + within)
         self.cancel("shutdown")
-        for block in self._blocks:
-            block.scope.cancel(reason="the server stops now")
-        self.scope.cancel(reason="the server stops now")
+        self._arrange()
 
     @property
     def deadline(self) -> float:
@@ -308,7 +311,7 @@ class Lifetime:
         if self._nursery is not None:
             self._nursery.arrange(cut, self.reason)
         if deferred:
-            self.scope.deadline = cut + self._grace
+            self.scope.deadline = min(cut + self._grace, self._latest)
         elif self.reason is not None:
             self.scope.cancel(reason=_WHY[self.reason])
         else:
@@ -430,4 +433,4 @@ class Shielded(_Block):
         self.scope.shield = True
 
     def arrange(self, cut: float, reason: CancelReason | None) -> None:
-        self.scope.deadline = cut + self._timeout
+        self.scope.deadline = min(cut + self._timeout, self._lifetime._latest)

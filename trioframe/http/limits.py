@@ -16,7 +16,8 @@ class H1Limits:
       max_target_size: the request-target (414).
       max_headers: number of field lines, and of trailer lines (431).
       max_leading_crlf: number of empty lines ignored before a request line (400, RFC 9112 section 2.2).
-      max_chunk_overhead: bytes of chunked framing beyond a fair share per chunk (400, RFC 9112 section 7.1.1).
+      max_chunk_overhead: one chunk size line; and all chunked framing beyond a fair share per chunk (400, RFC 9112
+        section 7.1.1).
       max_trailer_size: the trailer section (431).
     """
 

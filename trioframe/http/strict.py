@@ -21,24 +21,22 @@ import h11
 
 from ..errors import RemoteProtocolError
 from .events import RawHeaders, RequestHead
-from .fields import refuse_stray_controls
+from .fields import TOKEN, refuse_stray_controls
 from .limits import H1Limits
 from .target import check_host, split_target
 
-__all__ = ["MAX_METHOD_SIZE", "ParsedHead", "parse_head", "parse_request_line", "request_line_error"]
+__all__ = ["ParsedHead", "parse_head", "parse_request_line", "refuse_endless_request_line"]
 
 MAX_METHOD_SIZE: Final = 32  # the longest registered method has 17 characters
 
 # request-line = method SP request-target SP HTTP-version (RFC 9112 section 3); the version is checked by its digits.
 _REQUEST_LINE: Final = re.compile(
-    rb"(?P<method>[!#$%&'*+.^_`|~0-9A-Za-z-]++) (?P<target>[\x21-\x7e]++) HTTP/(?P<major>[0-9])\.(?P<minor>[0-9])"
+    rb"(?P<method>%b) (?P<target>[\x21-\x7e]++) HTTP/(?P<major>[0-9])\.(?P<minor>[0-9])" % TOKEN
 ).fullmatch
 
 _TRANSFER_ENCODING: Final = re.compile(rb"\r\ntransfer-encoding:([^\r]*)", re.IGNORECASE).findall
 
-_MEANINGFUL: Final = frozenset(
-    {b"connection", b"content-length", b"expect", b"host", b"transfer-encoding", b"upgrade"}
-)
+_MEANINGFUL: Final = frozenset({b"connection", b"content-length", b"expect", b"host", b"transfer-encoding", b"upgrade"})
 
 
 class ParsedHead(NamedTuple):
@@ -61,18 +59,37 @@ def parse_request_line(line: bytes, limits: H1Limits) -> RequestLine:
     """
     match = _REQUEST_LINE(line)
     if match is None or len(match["method"]) > MAX_METHOD_SIZE or len(match["target"]) > limits.max_target_size:
-        raise request_line_error(line, limits)
+        raise _request_line_error(line, limits)
     if match["major"] != b"1":
         raise RemoteProtocolError("this server speaks HTTP/1.1 and HTTP/1.0 here", 505)
     # A higher minor version is processed as the highest known (RFC 9110 section 2.5).
     return RequestLine(match["method"], match["target"], "1.0" if match["minor"] == b"0" else "1.1")
 
 
-def request_line_error(line: bytes, limits: H1Limits) -> RemoteProtocolError:
-    """What is wrong with a request line, whole or cut off, that is malformed or too long (RFC 9112 section 3)."""
+def refuse_endless_request_line(data: bytes | bytearray, limits: H1Limits) -> None:
+    """Raise what `parse_request_line` would, if that is certain before the line has ended.
+
+    Parameters:
+      data: the line so far; behind the first `max_head_size` bytes nothing counts.
+    """
+    size = min(len(data), limits.max_head_size)
+    if data[size - 1 : size] == b"\r":  # may be the first half of the line's end
+        size -= 1
+    if size > _max_line_size(limits) or (size > MAX_METHOD_SIZE and b" " not in data[: MAX_METHOD_SIZE + 1]):
+        raise _request_line_error(bytes(data[:size]), limits)
+
+
+def _max_line_size(limits: H1Limits) -> int:
+    return MAX_METHOD_SIZE + limits.max_target_size + len("  HTTP/1.1")
+
+
+def _request_line_error(line: bytes, limits: H1Limits) -> RemoteProtocolError:
+    """The first thing wrong with a request line, whole or cut off (RFC 9112 section 3)."""
     method, _, rest = line.partition(b" ")
     if len(method) > MAX_METHOD_SIZE:
+        refuse_stray_controls(line[: MAX_METHOD_SIZE + 1])
         return RemoteProtocolError(f"method longer than {MAX_METHOD_SIZE} bytes", 501)
+    refuse_stray_controls(line[: _max_line_size(limits) + 1])
     if len(rest.partition(b" ")[0]) > limits.max_target_size:
         return RemoteProtocolError(f"request target longer than {limits.max_target_size} bytes", 414)
     return RemoteProtocolError("malformed request line")
@@ -87,8 +104,8 @@ def parse_head(block: bytes, limits: H1Limits) -> ParsedHead:
     Raises `RemoteProtocolError` with the status to answer; the connection must then be closed, as nobody knows where
     the message ends.
     """
-    refuse_stray_controls(block)
     line = parse_request_line(block[: block.index(b"\r\n")], limits)
+    refuse_stray_controls(block)
     if block.count(b"\r\n") - 2 > limits.max_headers:
         raise RemoteProtocolError(f"more than {limits.max_headers} header lines", 431)
     # "A server that receives an obs-fold in a request message ... MUST either reject the message ... or replace" it
@@ -132,7 +149,9 @@ def _interpret(line: RequestLine, headers: RawHeaders) -> ParsedHead:
             fields[name] = fields[name] + b", " + value if name in fields else value
     modern = line.version == "1.1"
 
-    host = fields.get(b"host", b"")  # that 1.1 has one, and no version two, h11 has seen to (RFC 9112 section 3.2)
+    if modern and b"host" not in fields:  # that there are not two, h11 has seen to (RFC 9112 section 3.2)
+        raise RemoteProtocolError("Host is missing")
+    host = fields.get(b"host", b"")
     check_host(host)
     target = split_target(line.method, line.target, host)
     content_length = _content_length(fields, modern)

@@ -26,7 +26,7 @@ import trio
 from ..errors import RemoteProtocolError
 from ..http.exchange import ConnInfo, Exchange
 
-__all__ = ["MAX_FIELD", "AccessLog"]
+__all__ = ["MAX_FIELD", "AccessLog", "RejectionLog"]
 
 MAX_FIELD = 1024  # characters of a target or a message that are shown; the rest is "..."
 
@@ -120,6 +120,20 @@ class AccessLog:
                 self._logger.name, logging.INFO, __file__, 0, message, args, None, func=None, extra=fields
             )
         )
+
+
+class RejectionLog:
+    """What is left of the access log when it is off: one line for each refusal, in the server's own log."""
+
+    def __init__(self, logger: logging.Logger | None = None) -> None:
+        self._logger = logging.getLogger("trioframe.server") if logger is None else logger
+
+    def record(self, exchange: Exchange) -> None:
+        """Nothing."""
+
+    def rejected(self, conn: ConnInfo, error: RemoteProtocolError, status: int) -> None:
+        """What came on `conn` was refused, with `status`, before it was an exchange."""
+        self._logger.info("%s: %d %s", _client(conn), status, _harmless(str(error)))
 
 
 def _render_text(template: str, fields: Fields) -> tuple[str, tuple[Fields]]:

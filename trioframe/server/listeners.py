@@ -24,7 +24,7 @@ import trio
 from ..errors import TrioframeError
 from .unix_socket import MAX_PATH, UnixListener, open_unix_listener
 
-__all__ = ["ListenError", "describe_listener", "explained", "open_listeners"]
+__all__ = ["ListenError", "Listener", "describe_listener", "explained", "open_listeners"]
 
 Listener = trio.abc.Listener[trio.abc.Stream]
 Address = tuple[int, tuple[Any, ...]]  # a family, and what `bind` takes
@@ -53,7 +53,7 @@ _FORBIDDEN_PORT = (
     "not permitted, as ports below 1024 are reserved: choose one above, let systemd open the socket, or give the "
     "program the capability CAP_NET_BIND_SERVICE"
 )
-TCP_ADVICE: Mapping[int | None, str] = {
+TCP_ADVICE: Mapping[int, str] = {
     errno.EADDRINUSE: "another program listens there: stop it, or choose another port (0 takes any that is free)",
     errno.EACCES: _FORBIDDEN_PORT,
     errno.EPERM: _FORBIDDEN_PORT,
@@ -62,7 +62,7 @@ TCP_ADVICE: Mapping[int | None, str] = {
 }
 _FORBIDDEN_PATH = "not permitted: the directory, and a socket that is there, must be writable for this user"
 _NO_DIRECTORY = "there is no such directory: make it first"
-UNIX_ADVICE: Mapping[int | None, str] = {
+UNIX_ADVICE: Mapping[int, str] = {
     errno.EADDRINUSE: "another program listens there: stop it, or choose another path",
     errno.EEXIST: "another program has just begun to listen there: stop it, or choose another path",
     errno.ENOTSOCK: "there is a file that is not a socket, and it was left alone: remove it, or choose another path",
@@ -72,7 +72,7 @@ UNIX_ADVICE: Mapping[int | None, str] = {
     errno.ENOENT: _NO_DIRECTORY,
     errno.ENOTDIR: _NO_DIRECTORY,
 }
-FD_ADVICE: Mapping[int | None, str] = {
+FD_ADVICE: Mapping[int, str] = {
     errno.EBADF: "this process has no such file open: whoever starts it must pass the descriptor on",
     errno.ENOTSOCK: "it is not a socket: pass the descriptor of a listening socket",
     errno.EPROTOTYPE: "it is not a stream socket: pass one of type SOCK_STREAM",
@@ -93,14 +93,14 @@ class ListenError(TrioframeError):
 
 
 @contextlib.contextmanager
-def explained(where: str, advice: Mapping[int | None, str]) -> Iterator[None]:
+def explained(where: str, advice: Mapping[int, str]) -> Iterator[None]:
     """Turn an `OSError`, or the `ValueError` of an impossible address, into a `ListenError` about `where`."""
     try:
         yield
     except (OSError, ValueError) as exc:
         number = exc.errno if isinstance(exc, OSError) else None
         words = exc.strerror if isinstance(exc, OSError) and exc.strerror else exc
-        raise ListenError(f"cannot listen on {where}: {advice.get(number, words)}", number) from exc
+        raise ListenError(f"cannot listen on {where}: {advice.get(number or 0, words)}", number) from exc
 
 
 async def open_listeners(
@@ -121,8 +121,8 @@ async def open_listeners(
       port: 0 to 65535; 0 takes one that is free in all families.
       unix: the path of a Unix socket; see `unix_socket` for what it replaces and when it is removed.
       mode: the permissions of that socket, such as 0o660; None leaves them to the umask.
-      fd: listening stream sockets, of any family, that this process inherited.  They are ours from now on, also if one
-        of them is refused; a refused one is left as it was.
+      fd: listening stream sockets, of any family, that this process inherited.  They are ours from now on; if one of
+        them is refused, it is left as it was.
       listeners: already open; returned as they are.
       backlog: how many connections wait to be accepted; None is as many as the system allows.
 

@@ -32,6 +32,7 @@ from typing import Protocol, TypeVar
 import trio
 
 from ..config import Config
+from ..http.closing import close_now
 from ..http.exchange import ConnInfo, Handler
 from ..http.h1_connection import H1Driver, Observer
 from ..http.h1_settings import H1Settings
@@ -55,7 +56,7 @@ class Driver(Protocol):
     async def run(self) -> None: ...
     def drain(self) -> None: ...
     def cancel(self) -> None: ...
-    def force(self) -> None: ...
+    def force(self, within: float) -> None: ...
 
 
 class Server:
@@ -114,16 +115,13 @@ class Server:
         If cancelled, all connections are cancelled and closed.
         """
         async with trio.open_nursery() as connections:
-            try:
-                async with trio.open_nursery() as accepting:
-                    for listener in listeners:
-                        accepting.start_soon(self._accept, listener, ssl, connections)
-                    task_status.started(list(listeners))
-                    await self._stopping.wait()
-                    accepting.cancel_scope.cancel(reason="the server is stopping")
-                await self._drain()
-            finally:
-                self._force()
+            async with trio.open_nursery() as accepting:
+                for listener in listeners:
+                    accepting.start_soon(self._accept, listener, ssl, connections)
+                task_status.started(list(listeners))
+                await self._wait_for_shutdown()
+                accepting.cancel_scope.cancel(reason="the server is stopping")
+            await self._drain()
             connections.cancel_scope.cancel(reason="the server stops now")
 
     async def serve_stream(self, stream: trio.abc.Stream, *, ssl: ssl_module.SSLContext | None = None) -> None:
@@ -131,16 +129,12 @@ class Server:
         self._open += 1
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._end_in_time, nursery.cancel_scope)
-            try:
-                await self._serve_connection(stream, ssl)
-            finally:
-                self._force()
-            nursery.cancel_scope.cancel()
+            await self._serve_connection(stream, ssl)
+            nursery.cancel_scope.cancel(reason="the connection has ended")
 
     async def _end_in_time(self, scope: trio.CancelScope) -> None:
-        await self._stopping.wait()
+        await self._wait_for_shutdown()
         await self._drain()
-        self._force()
         scope.cancel(reason="the server stops now")
 
     # --- accepting ---------------------------------------------------------------------------------------------------
@@ -191,7 +185,7 @@ class Server:
         finally:
             self._open -= 1
             self._changed.unpark_all()
-            await trio.aclose_forcefully(stream)
+            await close_now(stream)
 
     async def _drive(self, stream: trio.abc.Stream, conn: ConnInfo, nursery: trio.Nursery) -> None:
         driver = H1Driver(
@@ -231,14 +225,27 @@ class Server:
 
     # --- ending ------------------------------------------------------------------------------------------------------
 
+    async def _wait_for_shutdown(self) -> None:
+        try:
+            await self._stopping.wait()
+        except trio.Cancelled:
+            # From outside.  Whatever is shielded does not hear of it, so it is told.
+            self._force(within=self._cancel_grace)
+            raise
+
     async def _drain(self) -> None:
-        """The stages drain and cancel of the table at the top."""
-        if await self._all_end_within(self._graceful_timeout):
-            return
-        logger.warning("%d connections were busy for %s s: cancelling them", self._open, self._graceful_timeout)
-        for driver in list(self._drivers):
-            driver.cancel()
-        await self._all_end_within(self._cancel_grace)
+        """The stages drain, cancel and force of the table at the top."""
+        try:
+            if await self._all_end_within(self._graceful_timeout):
+                return
+            logger.warning("%d connections were busy for %s s: cancelling them", self._open, self._graceful_timeout)
+            for driver in list(self._drivers):
+                driver.cancel()
+            await self._all_end_within(self._cancel_grace)
+        except trio.Cancelled:
+            self._force(within=self._cancel_grace)
+            raise
+        self._force(within=0)
 
     async def _all_end_within(self, seconds: float) -> bool:
         with trio.move_on_after(seconds):
@@ -247,9 +254,9 @@ class Server:
             return True
         return False
 
-    def _force(self) -> None:
+    def _force(self, within: float) -> None:
         for driver in list(self._drivers):
-            driver.force()
+            driver.force(within)
 
 
 def _contain(error: Exception | BaseExceptionGroup[BaseException]) -> None:

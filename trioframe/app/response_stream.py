@@ -1,0 +1,101 @@
+"""A response sent piece by piece by the handler itself.
+
+Rules of this file:
+
+* One `send` is one awaited write.  Nothing is buffered but the head, which leaves together with the first piece.
+* A response that failed half-way is not ended: the connection is broken instead, so that no client takes a part for the
+  whole.
+
+It holds the exchange and not the request, so that neither keeps the other alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from types import TracebackType
+from typing import Self
+
+from ..errors import LocalProtocolError
+from ..http.exchange import Exchange
+from .response import Response
+
+__all__ = ["ResponseStream"]
+
+
+class ResponseStream:
+    """Made by `Request.respond`; also ``async with await request.respond() as response:``.
+
+    Parameters:
+      response: the status and headers; its body is not looked at.
+
+    Attributes:
+      status: as sent.
+      ended: whether the response is complete.
+
+    Raises:
+      LocalProtocolError: the response has begun elsewhere, or its Content-Length is no number.
+    """
+
+    __slots__ = ("_exchange", "ended", "status")
+
+    def __init__(self, exchange: Exchange, response: Response) -> None:
+        headers = response.raw_headers()
+        exchange.send_head(response.status, headers, _announced_length(headers))
+        self._exchange = exchange
+        self.status = response.status
+        self.ended = False
+
+    async def send(self, data: bytes | str) -> None:
+        """Send a piece of the body, text as UTF-8, in one write; an empty first piece sends the head alone.
+
+        Raises:
+          LocalProtocolError: the response has ended, or this is more than its Content-Length.
+          RequestCancelled: the client has gone, or reads nothing.
+          trio.BusyResourceError: another task is sending.
+
+        If cancelled, an unknown part was sent and the response cannot be continued.
+        """
+        if self.ended:
+            raise LocalProtocolError("nothing can be sent after eof(): the response has ended")
+        await self._exchange.send_data(data.encode() if isinstance(data, str) else data)
+
+    async def send_from(self, pieces: AsyncIterable[bytes | str]) -> None:
+        """Send each piece as `send` does, and close `pieces` in any case; for HEAD none is asked for."""
+        iterator = aiter(pieces)
+        try:
+            if self._exchange.head.method == "HEAD":
+                return
+            async for piece in iterator:
+                await self.send(piece)
+        finally:
+            if (aclose := getattr(iterator, "aclose", None)) is not None:
+                await aclose()
+
+    async def eof(self) -> None:
+        """End the response; once is enough, and again is harmless.
+
+        Raises:
+          LocalProtocolError: less was sent than Content-Length announced; the connection is broken.
+          RequestCancelled: the client has gone, or reads nothing.
+        """
+        if not self.ended:
+            self.ended = True
+            await self._exchange.send_end()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            await self.eof()
+
+
+def _announced_length(headers: tuple[tuple[bytes, bytes], ...]) -> int | None:
+    for name, value in headers:
+        if name == b"content-length":
+            if not (value.isdigit() and len(value) < 20):  # RFC 9110 section 8.6: Content-Length = 1*DIGIT
+                raise LocalProtocolError(f"Content-Length is a number of bytes, not {value[:40]!r}")
+            return int(value)
+    return None

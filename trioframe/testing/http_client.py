@@ -1,0 +1,150 @@
+"""httpx2 over connections in memory.
+
+httpx2's client stands on httpcore2's connection pool, and that on a network of which it asks nothing but connecting,
+reading and writing.  Here that network is a `Network`, so everything above it - HTTP itself, keep-alive, streaming - is
+what a program would use against a real server.
+
+Rules of this file:
+
+* Only public names of httpx2 and httpcore2 are used.
+* Time is Trio's: nothing times out and nothing expires by itself, unless the test says so.
+* Of what goes wrong, an error of the server is raised first, if the test asked for those: it is the cause.
+
+It is imported late, because httpx2 is an extra.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import httpcore2
+import httpx2
+import trio
+
+from ..app.app import App
+from .faults import FaultyStream
+from .memory import MemoryStream
+from .network import Network, open_network
+
+__all__ = ["Client", "open_client"]
+
+_CORE_ERRORS = (
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    httpcore2.TimeoutException,
+    httpcore2.UnsupportedProtocol,
+)
+
+
+class Client(httpx2.AsyncClient):
+    """An `httpx2.AsyncClient` whose server is an app.
+
+    Attributes:
+      connections: the client's end of each connection it has made, the newest last; to be reset, stopped and so on.
+    """
+
+    def __init__(self, network: Network, **options: Any) -> None:
+        # The environment may know proxies, and the way to the app leads through none.
+        super().__init__(transport=_Transport(network), trust_env=False, **options)
+        self.connections: list[FaultyStream] = network.connections
+
+
+@asynccontextmanager
+async def open_client(
+    app: App, *, raise_errors: bool, base_url: str, buffer_size: int, **options: Any
+) -> AsyncIterator[Client]:
+    """See `trioframe.testing.client`."""
+    async with open_network(
+        app.serve_stream, leave_timeout=app.config.GRACEFUL_SHUTDOWN_TIMEOUT, buffer_size=buffer_size
+    ) as network:
+        if not raise_errors:
+            async with Client(network, base_url=base_url, **options) as client:
+                yield client
+            return
+        with network.errors:
+            async with Client(network, base_url=base_url, **options) as client:
+                yield client
+    if (error := network.errors.take()) is not None:
+        raise error
+
+
+# --- the network, as httpcore2 sees it --------------------------------------------------------------------------------
+
+
+class _Backend(httpcore2.AsyncNetworkBackend):
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    async def connect_tcp(self, host: str, port: int, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
+        """Whatever it is called, it is the app."""
+        await trio.lowlevel.checkpoint()
+        return _Stream(self._network.connect())
+
+
+class _Stream(httpcore2.AsyncNetworkStream):
+    def __init__(self, stream: FaultyStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        with _translate(httpcore2.ReadTimeout, httpcore2.ReadError), trio.fail_after(_seconds(timeout)):
+            return bytes(await self._stream.receive_some(max_bytes))
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        with _translate(httpcore2.WriteTimeout, httpcore2.WriteError), trio.fail_after(_seconds(timeout)):
+            await self._stream.send_all(buffer)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(self, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
+        """As if a proxy in front of the app had ended TLS: the same bytes, without it."""
+        return self
+
+    def get_extra_info(self, info: str) -> Any:
+        # An idle connection that can be read has been closed by the server; the pool does not use it again.
+        if info == "is_readable" and isinstance(self._stream.stream, MemoryStream):
+            return self._stream.stream.readable
+        return None
+
+
+def _seconds(timeout: float | None) -> float:
+    return math.inf if timeout is None else timeout
+
+
+@contextmanager
+def _translate(too_slow: type[Exception], broken: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except trio.TooSlowError as exc:
+        raise too_slow(str(exc)) from exc
+    except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+        raise broken(str(exc)) from exc
+
+
+# --- the transport, as httpx2 sees it ---------------------------------------------------------------------------------
+
+
+class _Transport(httpx2.AsyncBaseTransport):
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._pool = httpcore2.AsyncConnectionPool(max_connections=None, network_backend=_Backend(network))
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        url = request.url
+        with self._errors():
+            response = await self._pool.handle_async_request(
+                httpcore2.Request(
+                    request.method,
+                    httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=request.extensions,
+                )
+            )
+        ...
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
