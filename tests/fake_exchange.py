@@ -33,13 +33,12 @@ class FakeBody:
             return None
         return cast(bytes, self.pieces.pop(0)) if self.pieces else b""
 
-    async def next_piece(self) -> bytes:
+    async def wait(self, timeout: float | None) -> None:
         awaited = self.pieces.pop(0)
         if isinstance(awaited, Exception):
             raise awaited
         assert isinstance(awaited, trio.Event)
         await awaited.wait()
-        return self.next_piece_nowait() or b""
 
     def refuse_body(self) -> None:
         self.refused = True

@@ -22,6 +22,7 @@ class Source:
         self.trailers: RawHeaders = ()
         self.refused = False
         self.arrive = trio.Event()
+        self.timeouts: list[float | None] = []
 
     def next_piece_nowait(self) -> bytes | None:
         if not self.pieces:
@@ -32,12 +33,10 @@ class Source:
             del self.pieces[0]
         return piece
 
-    async def next_piece(self) -> bytes:
+    async def wait(self, timeout: float | None) -> None:
+        self.timeouts.append(timeout)
         await self.arrive.wait()
         del self.pieces[0]
-        piece = self.next_piece_nowait()
-        assert piece is not None
-        return piece
 
     def refuse_body(self) -> None:
         self.refused = True
@@ -134,3 +133,36 @@ async def test_a_closed_body_cannot_be_read() -> None:
     await body.aclose()
     with pytest.raises(trio.ClosedResourceError):
         await body.receive_some()
+
+
+async def test_a_chunk_that_is_only_announced_is_refused() -> None:
+    source = Source(None, None, b"x")
+    source.arrive.set()
+    body = RequestBody(source, request_max_size=10)
+
+    async def announce(timeout: float | None) -> None:
+        source.announced = 11
+        await trio.lowlevel.checkpoint()
+
+    source.wait = announce  # type: ignore[method-assign]
+    with pytest.raises(PayloadTooLarge):
+        await body.receive_some()
+
+
+async def test_a_cancelled_read_all_can_be_repeated() -> None:
+    source = Source(b"a", None, b"b")
+    body = RequestBody(source)
+    with trio.move_on_after(0):
+        await body.read_all()
+    source.arrive.set()
+    assert await body.read_all() == b"ab"
+
+
+async def test_the_rest_may_be_thrown_away() -> None:
+    source = Source(b"abc", None, b"d", announced=4)
+    source.arrive.set()
+    body = RequestBody(source, request_max_size=1)
+    body.timeout = 7
+    assert await body.discard(4)
+    assert source.timeouts == [7]
+    assert not await RequestBody(Source(b"abcde")).discard(4)

@@ -14,7 +14,7 @@ import trio
 from trioframe.errors import RemoteProtocolError
 from trioframe.http.events import RequestHead
 from trioframe.http.exchange import ConnInfo
-from trioframe.server.access_log import MAX_FIELD, AccessLog
+from trioframe.server.access_log import MAX_FIELD, AccessLog, RejectionLog
 
 NOON = 1_767_268_800.25  # 2026-01-01T12:00:00.250Z
 
@@ -182,3 +182,23 @@ async def test_by_default_it_goes_to_the_logger_trioframe_access(caplog):
     with caplog.at_level(logging.INFO, "trioframe.access"):
         AccessLog().record(exchange())
     assert [record.name for record in caplog.records] == ["trioframe.access"]
+
+
+# --- without an access log --------------------------------------------------------------------------------------------
+
+
+def test_refusals_are_logged_also_without_an_access_log(records, logger):
+    log = RejectionLog(logger)
+    log.rejected(ConnInfo(peername=("10.0.0.1", 1)), RemoteProtocolError('bad "\x1b[31m" token'), 400)
+    assert records.only.getMessage() == r"10.0.0.1:1: 400 bad \x22\x1b[31m\x22 token"
+
+
+def test_requests_are_not(records, logger):
+    RejectionLog(logger).record(object())  # type: ignore[arg-type]
+    assert records.all == []
+
+
+def test_by_default_refusals_go_to_the_log_of_the_server(caplog):
+    with caplog.at_level(logging.INFO, "trioframe.server"):
+        RejectionLog().rejected(ConnInfo(), RemoteProtocolError("no"), 400)
+    assert [(record.name, record.getMessage()) for record in caplog.records] == [("trioframe.server", "-: 400 no")]

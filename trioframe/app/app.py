@@ -144,7 +144,7 @@ class App:
             Route(
                 uri=uri,
                 methods=frozenset(method.upper() for method in methods),
-                name=name or getattr(handler, "__name__", type(handler).__name__),
+                name=name or str(getattr(handler, "__name__", type(handler).__name__)),
                 handler=handler,
                 host=(host,) if isinstance(host, str) else tuple(host or ()),
                 version=version,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from ..config import OnDisconnect
 from ..errors import CompileError, Mistake
 from .place import place_of
 from .route import Route
@@ -49,7 +50,7 @@ class PlannedRoute:
     request_max_size: float
     timeout: float
     body_timeout: float
-    on_disconnect: str
+    on_disconnect: OnDisconnect
 
     @property
     def uri(self) -> str:

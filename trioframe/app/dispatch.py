@@ -204,6 +204,6 @@ def _log(request: Request, error: Exception) -> None:
     if isinstance(error, HTTPError) and error.quiet:
         return
     if isinstance(error, RemoteProtocolError):
-        logger.info("%s %s: %s", request.method, request.path, error)
+        logger.info("%r: %s", request, error)
         return
-    logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    logger.error("%r failed", request, exc_info=error)

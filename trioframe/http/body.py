@@ -38,13 +38,15 @@ class BodySource(Protocol):
     def next_piece_nowait(self) -> bytes | None:
         """The next bytes if they are here already, b"" at the end; None if they must be waited for."""
 
-    async def next_piece(self) -> bytes:
-        """The next bytes, b"" at the end.
+    async def wait(self, timeout: float | None) -> None:
+        """Wait until more of it may be here.
+
+        Parameters:
+          timeout: seconds the body may stand still, None for the server's own limit.
 
         Raises:
           RequestCancelled: the peer has gone.
           RequestTimeout: the peer sends too slowly.
-          RemoteProtocolError: the peer's framing is broken.
         """
 
     def refuse_body(self) -> None:
@@ -132,18 +134,28 @@ class RequestBody(trio.abc.ReceiveStream):
             piece, self._held = piece[:max_bytes], piece[max_bytes:]
         return piece
 
+    async def __anext__(self) -> bytes:
+        piece = await self.receive_some()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
     async def read(self) -> bytes | None:
         """The next piece of the body, None at its end.  Raises what `receive_some` raises."""
         return await self.receive_some() or None
 
     async def read_all(self) -> bytes:
-        """All that is left of the body.  Raises what `receive_some` raises; cancellation loses what was read."""
+        """All that is left of the body.  Raises what `receive_some` raises; what was read then can be read again."""
         if self._ended and not self._held:
             return b""
         self.check_size()
-        pieces = []
-        while piece := await self._next_or_held():
-            pieces.append(piece)
+        pieces: list[bytes] = []
+        try:
+            while piece := await self._next_or_held():
+                pieces.append(piece)
+        except BaseException:
+            self._held = b"".join(pieces)  # for whoever reads next
+            raise
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def aclose(self) -> None:
@@ -158,12 +170,26 @@ class RequestBody(trio.abc.ReceiveStream):
         held, self._held = self._held, b""
         return held
 
+    async def discard(self, max_bytes: int) -> bool:
+        """Read and throw away what is left, at most about `max_bytes`; whether its end was reached.
+
+        The size limit does not matter here.  Raises what `receive_some` raises otherwise.
+        """
+        while True:
+            piece = self._source.next_piece_nowait()
+            if piece == b"":
+                return True
+            if piece is None:
+                await self._source.wait(self.timeout)
+            elif (max_bytes := max_bytes - len(piece)) < 0:
+                return False
+
     async def _next(self) -> bytes:
         self.check_size()
         await trio.lowlevel.checkpoint_if_cancelled()
         piece = self._source.next_piece_nowait()
         if piece is None:
-            piece = await self._source.next_piece()
+            piece = await self._wait_for_piece()
         else:
             await trio.lowlevel.cancel_shielded_checkpoint()
         return self._account(piece)
@@ -173,9 +199,15 @@ class RequestBody(trio.abc.ReceiveStream):
         if self._held:
             return self._take_held()
         piece = self._source.next_piece_nowait()
-        if piece is None:
-            piece = await self._source.next_piece()
-        return self._account(piece)
+        return self._account(await self._wait_for_piece() if piece is None else piece)
+
+    async def _wait_for_piece(self) -> bytes:
+        while True:
+            self.check_size()
+            await self._source.wait(self.timeout)
+            piece = self._source.next_piece_nowait()
+            if piece is not None:
+                return piece
 
     def _account(self, piece: bytes) -> bytes:
         self.received += len(piece)

@@ -24,7 +24,7 @@ import trio
 
 from ..errors import LocalProtocolError, RemoteProtocolError, RequestCancelled, RequestTimeout, reason_phrase
 from .closing import close_now
-from .events import CLOSED, NEED_DATA, IncompleteMessage, RequestHead
+from .events import CLOSED, NEED_DATA, Event, IncompleteMessage, RequestHead
 from .exchange import ConnInfo, Exchange, Handler
 from .h1 import H1Connection
 from .h1_exchange import H1Exchange
@@ -125,7 +125,7 @@ class H1Driver:
             raise LocalProtocolError(f"h1 gave {event!r} where a request begins")
         return event
 
-    async def _wait_for_head(self) -> object:
+    async def _wait_for_head(self) -> Event | None:
         """Read until there is an event; None if nothing came in time, or the server drains.
 
         The deadline of a head is counted from its first byte, and does not move when more of it comes.
@@ -214,17 +214,11 @@ class H1Driver:
 
     async def _discard_body(self, exchange: H1Exchange) -> bool:
         """Read what the handler left of the body, if that is little; whether its end was reached."""
-        left = self.settings.drain_max_size
         with trio.move_on_after(self.settings.linger_timeout):
             try:
-                while piece := await exchange.next_piece():
-                    left -= len(piece)
-                    if left < 0:
-                        return False
+                return await exchange.body.discard(self.settings.drain_max_size)
             except (RequestCancelled, RequestTimeout, RemoteProtocolError) as exc:
                 logger.debug("connection %d: unread body: %s", self.conn.id, exc)
-                return False
-            return True
         return False
 
     async def _reject(self, error: RemoteProtocolError) -> None:

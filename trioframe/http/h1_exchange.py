@@ -1,27 +1,27 @@
 """A request that came on an HTTP/1 connection, and its response.
 
 It translates between the `Exchange` that an application sees and the connection that carries it: what the application
-sends becomes bytes by `h1` and one write; what it pulls becomes reads, each within its time.
+sends becomes bytes by `h1`, and one write.
 
 Rules of this file:
 
 * Whether a response may be sent, and how it is framed, `h1` decides, before a byte is written.
 * The head of a streamed response is held until something follows it (see `exchange`).
-* The patience with a body counts only while somebody waits for it.
+* The connection knows its exchange only while it serves it: nothing holds a request longer than its time.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import trio
 
-from ..errors import LocalProtocolError, RequestCancelled, RequestTimeout
+from ..errors import LocalProtocolError
 from .body import RequestBody
-from .events import NEED_DATA, Data, EndOfMessage, IncompleteMessage, RawHeaders, RequestHead
+from .events import RawHeaders, RequestHead
 from .exchange import Exchange
+from .h1_body import H1Body
 from .lifetime import Lifetime
 
 if TYPE_CHECKING:
@@ -33,18 +33,16 @@ __all__ = ["H1Exchange"]
 class H1Exchange(Exchange):
     """A request that came on an HTTP/1 connection.  See `Exchange` for what each operation does."""
 
-    __slots__ = ("_abandoned", "_connection", "_held", "_trailers", "_waited")
+    __slots__ = ("_abandoned", "_connection", "_held")
 
     def __init__(self, connection: H1Driver, head: RequestHead) -> None:
         settings = connection.settings
         lifetime = Lifetime(connection.spawn, grace=settings.cancel_grace, half_close=settings.half_close)
         super().__init__(head, connection.conn, lifetime)
         self._connection = connection
-        self.body = RequestBody(self)
+        self.body = RequestBody(H1Body(connection, lifetime))
         self._held: tuple[int, Sequence[tuple[bytes, bytes]], int | None, str | None] | None = None
         self._abandoned = False
-        self._trailers: RawHeaders = ()
-        self._waited = 0.0  # seconds spent waiting for the body
 
     def __repr__(self) -> str:
         return f"<{self.head.method} {self.head.target.decode('ascii', 'backslashreplace')}>"
@@ -132,58 +130,3 @@ class H1Exchange(Exchange):
         if wire.expects_continue or self.head.content_length is None:
             return True
         return self.head.content_length - self.body.received > settings.drain_max_size
-
-    # --- the body (see BodySource) -----------------------------------------------------------------------------------
-
-    @property
-    def announced(self) -> int:
-        return self._connection.wire.announced
-
-    @property
-    def trailers(self) -> RawHeaders:
-        return self._trailers
-
-    def refuse_body(self) -> None:
-        self._connection.refuse_more()
-
-    def next_piece_nowait(self) -> bytes | None:
-        try:
-            event = self._connection.wire.next_event()
-        except IncompleteMessage as exc:
-            raise RequestCancelled("disconnect") from exc
-        if event is NEED_DATA:
-            return None
-        if isinstance(event, Data):
-            return event.data
-        if isinstance(event, EndOfMessage):
-            self._trailers = event.trailers
-        return b""
-
-    async def next_piece(self) -> bytes:
-        connection = self._connection
-        while (piece := self.next_piece_nowait()) is None:
-            self.body.check_size()
-            if connection.wire.expects_continue:
-                await self.send_informational(100, ())
-            await self._wait_for_body()
-        return piece
-
-    async def _wait_for_body(self) -> None:
-        """Receive once.  A stall is bounded by itself, a trickle by the rate over all the time waited so far."""
-        settings = self._connection.settings
-        timeout = settings.body_timeout if self.body.timeout is None else self.body.timeout
-        began = trio.current_time()
-        spare = math.inf
-        if settings.body_min_rate > 0:
-            spare = settings.body_min_rate_grace + self.body.received / settings.body_min_rate - self._waited
-        with trio.move_on_after(max(0.0, min(timeout, spare))):
-            try:
-                await self._connection.receive()
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
-                self.lifetime.peer_reset()
-                raise RequestCancelled("disconnect") from exc
-            finally:
-                self._waited += trio.current_time() - began
-            return
-        self.refuse_body()
-        raise RequestTimeout("the body of the request did not arrive in time")

@@ -35,6 +35,10 @@ class Transport(trio.abc.Stream):
     """A Trio stream with a watch on its peer."""
 
     @abstractmethod
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """As `trio.abc.ReceiveStream`, with nothing but `bytes`."""
+
+    @abstractmethod
     def watch(self, listener: PeerListener | None) -> None:
         """Report the peer's going to `listener` from now on; None for nobody."""
 

@@ -16,6 +16,8 @@ import contextlib
 
 import trio
 
+from ..http.closing import close_now
+
 __all__ = ["LingeringStream", "linger"]
 
 _CHUNK = 64 * 1024  # bytes
@@ -83,4 +85,4 @@ class LingeringStream(trio.abc.HalfCloseableStream):
             with contextlib.suppress(trio.BusyResourceError):
                 await linger(self.transport_stream, timeout=self._timeout, max_bytes=self._max_bytes)
         finally:
-            await trio.aclose_forcefully(self.transport_stream)
+            await close_now(self.transport_stream)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Any
 
 import httpcore2
@@ -25,6 +25,7 @@ import httpx2
 import trio
 
 from ..app.app import App
+from .error_log import ErrorLog
 from .faults import FaultyStream
 from .memory import MemoryStream
 from .network import Network, open_network
@@ -57,17 +58,19 @@ async def open_client(
     app: App, *, raise_errors: bool, base_url: str, buffer_size: int, **options: Any
 ) -> AsyncIterator[Client]:
     """See `trioframe.testing.client`."""
-    async with open_network(
-        app.serve_stream, leave_timeout=app.config.GRACEFUL_SHUTDOWN_TIMEOUT, buffer_size=buffer_size
-    ) as network:
-        if not raise_errors:
-            async with Client(network, base_url=base_url, **options) as client:
-                yield client
-            return
-        with network.errors:
-            async with Client(network, base_url=base_url, **options) as client:
-                yield client
-    if (error := network.errors.take()) is not None:
+    errors = ErrorLog()
+    with errors if raise_errors else nullcontext():
+        async with (
+            open_network(
+                app.serve_stream,
+                errors=errors,
+                leave_timeout=app.config.GRACEFUL_SHUTDOWN_TIMEOUT,
+                buffer_size=buffer_size,
+            ) as network,
+            Client(network, base_url=base_url, **options) as client,
+        ):
+            yield client
+    if (error := errors.take()) is not None:
         raise error
 
 
@@ -129,12 +132,12 @@ def _translate(too_slow: type[Exception], broken: type[Exception]) -> Iterator[N
 
 class _Transport(httpx2.AsyncBaseTransport):
     def __init__(self, network: Network) -> None:
-        self._network = network
+        self._errors = network.errors
         self._pool = httpcore2.AsyncConnectionPool(max_connections=None, network_backend=_Backend(network))
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         url = request.url
-        with self._errors():
+        with _causes(self._errors):
             response = await self._pool.handle_async_request(
                 httpcore2.Request(
                     request.method,
@@ -144,7 +147,39 @@ class _Transport(httpx2.AsyncBaseTransport):
                     extensions=request.extensions,
                 )
             )
-        ...
+            if self._errors.records:
+                await response.aclose()
+        return httpx2.Response(
+            response.status,
+            headers=response.headers,
+            stream=_Body(response, self._errors),
+            extensions=response.extensions,
+        )
 
     async def aclose(self) -> None:
         await self._pool.aclose()
+
+
+class _Body(httpx2.AsyncByteStream):
+    def __init__(self, response: httpcore2.Response, errors: ErrorLog) -> None:
+        self._response = response
+        self._errors = errors
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _causes(self._errors):
+            async for piece in self._response.aiter_stream():
+                yield piece
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
+@contextmanager
+def _causes(errors: ErrorLog) -> Iterator[None]:
+    """Raise what the server has logged, if anything; otherwise httpcore2's errors by their names in httpx2."""
+    try:
+        yield
+    except _CORE_ERRORS as exc:
+        raise errors.take() or getattr(httpx2, type(exc).__name__)(str(exc)) from exc
+    if (error := errors.take()) is not None:
+        raise error

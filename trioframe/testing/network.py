@@ -33,15 +33,15 @@ class Network:
 
     Attributes:
       connections: the clients' ends of all connections so far, the newest last.
-      errors: hears the errors of the server, once it is entered.
+      errors: hears the errors of the server, while it is entered.
     """
 
-    def __init__(self, serve: Serve, nursery: trio.Nursery, buffer_size: int) -> None:
+    def __init__(self, serve: Serve, nursery: trio.Nursery, errors: ErrorLog, buffer_size: int) -> None:
         self._serve = serve
         self._nursery = nursery
         self._buffer_size = buffer_size
+        self.errors = errors
         self.connections: list[FaultyStream] = []
-        self.errors = ErrorLog()
 
     def connect(self) -> FaultyStream:
         """A new connection; the client's end."""
@@ -53,17 +53,18 @@ class Network:
 
 @asynccontextmanager
 async def open_network(
-    serve: Serve, *, leave_timeout: float, buffer_size: int = BUFFER_SIZE
+    serve: Serve, *, leave_timeout: float, errors: ErrorLog | None = None, buffer_size: int = BUFFER_SIZE
 ) -> AsyncIterator[Network]:
     """A network, as long as the block lasts.
 
     Parameters:
       serve: serves one connection, until it is over.
       leave_timeout: seconds that connections may take to end once their clients have left.
+      errors: hears the errors of the server.
       buffer_size: bytes that may be on their way in each direction of a connection.
     """
     async with _plain_nursery() as nursery:
-        network = Network(serve, nursery, buffer_size)
+        network = Network(serve, nursery, errors or ErrorLog(), buffer_size)
         yield network
         for stream in network.connections:
             await stream.aclose()
