@@ -16,6 +16,7 @@ DEFAULTS: dict[str, object] = {
     "HOST": "127.0.0.1",
     "PORT": 8000,
     "UNIX": None,
+    "UNIX_MODE": None,
     "BACKLOG": 1024,
     "REQUEST_MAX_HEADER_SIZE": 16 * 1024,
     "REQUEST_MAX_TARGET_SIZE": 8 * 1024,

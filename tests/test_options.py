@@ -15,6 +15,7 @@ from trioframe.options import (
     DURATION,
     FLAG,
     HEADER,
+    MODE,
     PATH,
     TEXT,
     WAIT,
@@ -62,6 +63,7 @@ TAKEN: list[tuple[Kind[Any], object, object]] = [
     (PATH, Path("a/b"), "a/b"),
     (PATH, "a/b", "a/b"),
     (HEADER, "X-Real-IP", "X-Real-IP"),
+    (MODE, 0o660, 0o660),
     (one_of(Colour), "green", "green"),
 ]
 REFUSED: list[tuple[Kind[Any], object]] = [
@@ -89,6 +91,8 @@ REFUSED: list[tuple[Kind[Any], object]] = [
     (PATH, ""),
     (PATH, 3),
     (HEADER, "X Real"),
+    (MODE, 0o1000),
+    (MODE, -1),
     (HEADER, "X-Real\n"),
     (HEADER, "é"),
     (HEADER, ""),

@@ -26,6 +26,7 @@ from .errors import (
     Unauthorized,
     WebSocketClosed,
 )
+from .run import run
 
 __version__ = "0.1.0"
 
@@ -59,5 +60,6 @@ __all__ = [
     "json",
     "raw",
     "redirect",
+    "run",
     "text",
 ]

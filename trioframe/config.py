@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .options import DURATION, FLAG, HEADER, PATH, TEXT, WAIT, Option, OptionTable, limit, one_of, whole
+from .options import DURATION, FLAG, HEADER, MODE, PATH, TEXT, WAIT, Option, OptionTable, limit, one_of, whole
 
 __all__ = ["AccessLogFormat", "Config", "ErrorFormat", "HalfClose", "OnDisconnect", "WarningFilter"]
 
@@ -36,6 +36,9 @@ class Config(OptionTable):
     HOST = Option(TEXT, "127.0.0.1", "", "The address to listen on: only this machine, until you say otherwise.")
     PORT = Option(whole(0, 65535), 8000, "", "The TCP port to listen on.  0 lets the system choose a free one.")
     UNIX = Option(PATH.or_none(), None, "", "Listen on this Unix socket instead of on HOST and PORT.")
+    UNIX_MODE = Option(
+        MODE.or_none(), None, "", "The permissions of that socket.  None leaves them to the umask, as for any file."
+    )
     BACKLOG = Option(
         whole(1).or_none(),
         1024,

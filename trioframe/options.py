@@ -35,6 +35,7 @@ __all__ = [
     "DURATION",
     "FLAG",
     "HEADER",
+    "MODE",
     "PATH",
     "TEXT",
     "WAIT",
@@ -154,6 +155,9 @@ FLAG = Kind("True or False (in text true, yes, on, 1 or false, no, off, 0)", _ch
 TEXT = Kind("text that is not empty", _check_text)
 PATH = Kind("a path", _check_path)
 HEADER = Kind("the name of a header", _check_header)
+MODE = Kind(
+    "a file mode, 0o000 to 0o777 (in text three octal digits)", whole(0, 0o777).check, lambda text: int(text, 8)
+)
 
 
 # The row and the table.

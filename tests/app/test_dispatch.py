@@ -516,6 +516,19 @@ async def test_the_timeout_is_for_the_start_of_the_response(app: App, autojump_c
     assert (await ask(app))[1] == "1\r\nx\r\n1\r\ny\r\n0\r\n\r\n"
 
 
+async def test_a_slow_upload_is_no_slow_handler(app: App, autojump_clock: MockClock) -> None:
+    @app.post("/", stream=True, timeout=3)
+    async def handler(request: Any) -> str:
+        return str(len(await request.receive_body()))
+
+    async with connected(app) as client:
+        await client.stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5000\r\n\r\n")
+        for _ in range(10):
+            await trio.sleep(1)
+            await client.stream.send_all(b"x" * 500)
+        assert (await client.read_to_end()).endswith(b"5000")
+
+
 async def test_a_cancelled_stream_is_cut(app: App, autojump_clock: MockClock) -> None:
     @app.get("/")
     async def handler(request: Any) -> None:

@@ -272,6 +272,34 @@ async def test_the_limit_of_the_start_ends_with_the_start(lifetime: Lifetime, au
     assert await lifetime.run(handler) == "streamed"
 
 
+async def test_the_limit_of_the_start_can_be_held(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> None:
+        lifetime.hold_limit()  # there is none yet
+        lifetime.resume_limit()
+        lifetime.limit_start(math.inf)
+        lifetime.limit_start(10)
+        await trio.sleep(4)
+        lifetime.hold_limit()
+        await trio.sleep(1000)
+        lifetime.resume_limit()
+        await trio.sleep_forever()
+
+    await expect_cancelled(lifetime, handler, "timeout")
+    assert trio.current_time() == 1010
+
+
+async def test_a_held_limit_is_met_by_the_start_too(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> None:
+        lifetime.response_started()
+        lifetime.limit_start(10)
+        lifetime.hold_limit()
+        lifetime.response_started()
+        lifetime.resume_limit()
+        await trio.sleep(1000)
+
+    await lifetime.run(handler)
+
+
 async def test_a_deadline_of_the_handler_stands_above_the_limit_of_the_start(
     lifetime: Lifetime, autojump_clock: MockClock
 ) -> None:

@@ -43,7 +43,7 @@ class TestLength:
     def test_too_much(self) -> None:
         body = ResponseBody(BodyFraming.LENGTH, 7)
         body.encode(b"hello")
-        with pytest.raises(LocalProtocolError, match="^2 bytes of body more than"):
+        with pytest.raises(LocalProtocolError, match=r"^2 bytes of body more than"):
             body.encode(b" you")
         body.encode(b"!!")  # nothing has happened
         assert body.end(()) == b""
@@ -51,7 +51,7 @@ class TestLength:
     def test_too_little(self) -> None:
         body = ResponseBody(BodyFraming.LENGTH, 7)
         body.encode(b"hello")
-        with pytest.raises(LocalProtocolError, match="^2 bytes of body fewer than"):
+        with pytest.raises(LocalProtocolError, match=r"^2 bytes of body fewer than"):
             body.end(())
 
     def test_trailers(self) -> None:

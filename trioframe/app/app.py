@@ -277,6 +277,7 @@ class App:
                 host=self.config.HOST if host is None else host,
                 port=self.config.PORT if port is None else port,
                 unix=self.config.UNIX if unix is None and host is None and port is None else unix,
+                mode=self.config.UNIX_MODE,
                 fd=fd,
                 listeners=listeners,
                 backlog=self.config.BACKLOG,
@@ -287,6 +288,12 @@ class App:
         """Serve one connection on `stream`, until it is over; the stream is closed then."""
         with self._serving() as server:
             await server.serve_stream(stream)
+
+    def run(self, host: str | None = None, port: int | None = None, **options: Any) -> None:
+        """Serve until SIGINT or SIGTERM; blocks.  See `trioframe.run` for `options`."""
+        from ..run import run  # noqa: PLC0415 - the one import that goes up, for those who start from their app
+
+        run(self, host, port, **options)
 
     def shutdown(self) -> None:
         """Begin to drain: `serve` and `serve_stream` return when everything has ended, in bounded time."""

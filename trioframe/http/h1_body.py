@@ -5,6 +5,7 @@ Rules of this file:
 * A 100 (Continue) goes out when somebody first waits for a body that the client holds back (RFC 9110 section 10.1.1).
 * The patience with a body counts only while somebody waits for it.  A stall is bounded by itself; a trickle by the rate
   over all the time waited so far, so that a byte now and then gains nothing.
+* The limit on the start of the response stands still meanwhile: whose client sends slowly is not slow.
 * A body that ends before its end is a client that has gone.
 
 It must not know the exchange it belongs to; that knows it.
@@ -81,6 +82,7 @@ class H1Body:
         spare = math.inf
         if settings.body_min_rate > 0:
             spare = settings.body_min_rate_grace + self._received / settings.body_min_rate - self._waited
+        self._lifetime.hold_limit()
         with trio.move_on_after(max(0.0, min(timeout, spare))):
             try:
                 await self._connection.receive()
@@ -89,6 +91,7 @@ class H1Body:
                 raise RequestCancelled("disconnect") from exc
             finally:
                 self._waited += trio.current_time() - began
+                self._lifetime.resume_limit()
             return
         self.refuse_body()
         raise RequestTimeout("the body of the request did not arrive in time")

@@ -24,7 +24,7 @@ import trio
 
 from ..errors import LocalProtocolError, RemoteProtocolError, RequestCancelled, RequestTimeout, reason_phrase
 from .closing import close_now
-from .events import CLOSED, NEED_DATA, Event, IncompleteMessage, RequestHead
+from .events import NEED_DATA, Event, IncompleteMessage, RequestHead
 from .exchange import ConnInfo, Exchange, Handler
 from .h1 import H1Connection
 from .h1_exchange import H1Exchange
@@ -116,14 +116,11 @@ class H1Driver:
 
     async def _next_head(self) -> RequestHead | None:
         """The next request, or None when the connection ends between two of them."""
-        event = self.wire.next_event()
+        event: Event | None = self.wire.next_event()
         if event is NEED_DATA:
             event = await self._wait_for_head()
-        if event is None or event is CLOSED:
-            return None
-        if not isinstance(event, RequestHead):
-            raise LocalProtocolError(f"h1 gave {event!r} where a request begins")
-        return event
+        # Where a request begins h1 gives a head, or says that none will come.
+        return event if isinstance(event, RequestHead) else None
 
     async def _wait_for_head(self) -> Event | None:
         """Read until there is an event; None if nothing came in time, or the server drains.
@@ -205,7 +202,7 @@ class H1Driver:
             if self.wire.ends_with_close:
                 self.transport.abort()  # else the peer would take what it has for a whole answer
             return False
-        if self._last or self.writer.broken or self.wire.must_close or exchange.lifetime.lost:
+        if self.closing or self.writer.broken or self.wire.must_close or exchange.lifetime.lost:
             return False
         if not self.wire.body_complete and not await self._discard_body(exchange):
             return False

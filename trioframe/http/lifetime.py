@@ -85,6 +85,7 @@ class Lifetime:
         "_on_disconnect",
         "_running",
         "_spawn",
+        "_time_left",
         "disconnected",
         "lost",
         "reason",
@@ -108,6 +109,7 @@ class Lifetime:
         self._on_disconnect: Literal["cancel", "ignore"] = "cancel"
         self._deadline = math.inf
         self._deadline_is_explicit = False
+        self._time_left: float | None = None  # of a limit that is held
         self._ebb: _Ebb | None = None
         self._cut_at = math.inf  # when `cancel` was called
         self._latest = math.inf  # what `force` said
@@ -210,9 +212,23 @@ class Lifetime:
 
     def response_started(self) -> None:
         """The response has begun: the limit of `limit_start` is met."""
+        self._time_left = None
         if not self._deadline_is_explicit and self._deadline != math.inf:
             self._deadline = math.inf
             self._arrange()
+
+    def hold_limit(self) -> None:
+        """Stop the clock of `limit_start`: the handler waits for the client, whose slowness has limits of its own."""
+        if not self._deadline_is_explicit and self._deadline != math.inf:
+            self._time_left = self._deadline - trio.current_time()
+            self._deadline = math.inf
+            self._arrange()
+
+    def resume_limit(self) -> None:
+        """Let it go on."""
+        if self._time_left is not None:
+            time_left, self._time_left = self._time_left, None
+            self.limit_start(time_left)
 
     # --- the peer ----------------------------------------------------------------------------------------------------
 
