@@ -136,6 +136,7 @@ def _ask_h11(block: bytes) -> h11.Request:
     try:
         return cast(h11.Request, connection.next_event())  # of a whole block h11 makes a request or an error
     except h11.RemoteProtocolError as error:
+        error.__traceback__ = None  # it runs in a circle through a frame of h11, and would keep all of ours alive
         # h11 quotes the peer behind its own words; the peer's are not for our log.
         message = str(error).partition(": b")[0]
         raise RemoteProtocolError(message, error.error_status_hint) from None

@@ -18,6 +18,7 @@ It must not know what a request does at its checkpoints.
 from __future__ import annotations
 
 import linecache
+import os
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
@@ -32,9 +33,12 @@ __all__ = ["Checkpoints", "place_of"]
 
 _WAIT: CodeType = trio.lowlevel.wait_task_rescheduled.__code__
 
-# Nobody looks for a bug there first: the standard library, installed packages, and the framework itself.
-_OTHERS = tuple({str(Path(path)) for name, path in sysconfig.get_paths().items() if name.endswith(("lib", "stdlib"))})
-_OURS = str(Path(__file__).parent.parent)
+# Nobody looks for a bug there first: the framework itself; the standard library, installed packages, and Trio.
+_OURS = str(Path(__file__).parent.parent) + os.sep
+_OTHERS = tuple(
+    {path + os.sep for name, path in sysconfig.get_paths().items() if name.endswith("lib")}
+    | {str(Path(trio.__file__).parent) + os.sep}
+)
 
 
 class Checkpoints(trio.abc.Instrument):
@@ -124,15 +128,18 @@ class Checkpoints(trio.abc.Instrument):
 
 
 def place_of(task: Task) -> str:
-    """Where a waiting task stands, in the innermost code that is neither a library's nor ours: ``app.py:3 in f: ...``."""
+    """Where a waiting task stands: ``app.py:3 in handler: await f()``.
+
+    That is the innermost frame that is neither a library's nor ours; failing that, the innermost of ours, or of all.
+    """
     frames = _frames(task)
-    places = [frame for frame in frames if not frame.f_code.co_filename.startswith((*_OTHERS, _OURS))]
-    frame = (places or [frame for frame in frames if frame.f_code.co_filename.startswith(_OURS)] or frames)[-1]
+    theirs = [frame for frame in frames if not frame.f_code.co_filename.startswith((_OURS, *_OTHERS))]
+    ours = [frame for frame in frames if frame.f_code.co_filename.startswith(_OURS)]
+    frame = (theirs or ours or frames)[-1]
     path = Path(frame.f_code.co_filename)
-    if path.is_relative_to(Path.cwd()):
-        path = path.relative_to(Path.cwd())
-    text = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-    return f"{path}:{frame.f_lineno} in {frame.f_code.co_name}: {text}".rstrip(": ")
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    text = linecache.getline(str(path), frame.f_lineno).strip()
+    return f"{shown}:{frame.f_lineno} in {frame.f_code.co_name}: {text}"
 
 
 def _frames(task: Task) -> list[FrameType]:

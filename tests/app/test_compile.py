@@ -1,0 +1,113 @@
+"""Compiling an app: what a plan says, and every mistake with its place."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import pytest
+
+from trioframe import App, CompileError, RequestCancelled
+from trioframe.app.compile import is_async
+from trioframe.errors import Mistake
+
+
+@pytest.fixture
+def app() -> App:
+    return App("test", env_prefix=None)
+
+
+async def handler(request: object) -> str:
+    return ""
+
+
+def test_nothing_stands_between_a_route_and_its_handler(app: App) -> None:
+    app.get("/")(handler)
+    assert app.compile().routes[0].endpoint is handler
+
+
+def test_a_def_handler_is_wrapped(app: App) -> None:
+    @app.get("/")
+    def in_thread(request: object) -> str:
+        return ""
+
+    (route,) = app.compile().routes
+    assert route.handler is in_thread
+    assert route.endpoint is not in_thread
+    assert route.endpoint.__name__ == "in_thread"
+
+
+def test_a_plan_is_readable(app: App) -> None:
+    app.route("/x/<n:int>", ["GET", "POST"], name="x")(lambda request, n: "")
+    app.get("/", name="root")(handler)
+    app.exception(KeyError, RequestCancelled)(lambda request, error: None)
+    lines = str(app.compile()).splitlines()
+    assert lines[0] == "app 'test': 2 routes"
+    assert re.fullmatch(r"  GET,POST +/x/<n:int> +x \(in a thread\)  .*test_compile.py:\d+", lines[1])
+    assert re.fullmatch(r"  GET +/ +root  .*test_compile.py:\d+", lines[2])
+    assert re.fullmatch(r"  on KeyError: .*test_compile.py:\d+", lines[3])
+    assert lines[4].startswith("  on RequestCancelled: ")
+
+
+def test_defaults_come_from_the_configuration() -> None:
+    app = App("test", {"REQUEST_MAX_SIZE": 1, "RESPONSE_TIMEOUT": 2, "BODY_TIMEOUT": 3}, env_prefix=None)
+    app.get("/a", name="a")(handler)
+    app.get("/b", stream=True, name="b")(handler)
+    whole, stream = app.compile().routes
+    assert (whole.request_max_size, whole.timeout, whole.body_timeout, whole.on_disconnect) == (1, 2, 3, "cancel")
+    assert stream.request_max_size == float("inf")
+
+
+def test_all_mistakes_come_together(app: App) -> None:
+    app.get("no-slash", name="a")(handler)
+    app.get("/x/<n>", name="b")(handler)
+    app.get("/y", name="c")("not callable")  # type: ignore[type-var]
+
+    @app.get("/z", name="d")
+    async def generator(request: object):  # type: ignore[no-untyped-def]
+        yield b""
+
+    app.get("/twice", name="e")(handler)
+    app.get("/twice", name="f")(handler)
+    app.exception()(lambda request, error: None)
+    app.exception(KeyboardInterrupt)(lambda request, error: None)
+    app.exception(KeyError)(lambda request: None)
+    app.exception(ValueError)(lambda request, error: None)
+    app.exception(ValueError)(lambda request, error: None)
+    with pytest.raises(CompileError) as caught:
+        app.compile()
+    said = str(caught.value)
+    assert "app 'test' has 9 mistakes" in said
+    for part in (
+        "'no-slash'",
+        "must take (request, n)",
+        "'not callable', which cannot be called",
+        "is a generator",
+        "/twice",
+        "at least one exception type",
+        "KeyboardInterrupt",
+        "must take (request, exception)",
+        "ValueError has a handler already, at",
+    ):
+        assert part in said
+    mistakes = caught.value.exceptions
+    assert len(mistakes) == 9
+    assert all(isinstance(mistake, Mistake) for mistake in mistakes)
+    assert sum("test_compile.py:" in str(mistake) for mistake in mistakes) >= 8
+    assert isinstance(caught.value.subgroup(lambda error: "twice" in str(error)), ExceptionGroup)
+
+
+def test_what_has_no_signature_is_taken_on_trust(app: App) -> None:
+    app.get("/")(type)
+    app.compile()
+
+
+def test_what_is_awaited() -> None:
+    class Callable:
+        async def __call__(self) -> None: ...
+
+    assert is_async(handler)
+    assert is_async(functools.partial(functools.partial(handler), 1))
+    assert is_async(Callable())
+    assert not is_async(len)
+    assert not is_async(functools.partial(len))

@@ -1,0 +1,162 @@
+"""Every example does what its docstring says."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+from pathlib import Path
+from types import ModuleType
+
+import httpx2
+import pytest
+import trio
+
+from trioframe.testing import client
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def load(name: str) -> ModuleType:
+    """An example, fresh, as somebody who imports it has it."""
+    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_example_is_tested_here():
+    source = Path(__file__).read_text(encoding="utf-8")
+    assert [path.stem for path in EXAMPLES.glob("*.py") if f'load("{path.stem}")' not in source] == []
+
+
+async def test_hello():
+    async with client(load("hello").app) as http:
+        assert (await http.get("/")).text == "Hello, world!\n"
+        assert (await http.get("/hello/Ada")).text == "Hello, Ada!\n"
+
+
+async def test_streaming_echo_answers_each_piece_before_the_next_one_is_sent():
+    """Which httpx cannot do, so these are the bytes."""
+    app = load("streaming_echo").app
+    here, there = trio.testing.memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(app.serve_stream, there)
+        await here.send_all(
+            b"PUT /echo HTTP/1.1\r\nHost: example.com\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        received = b""
+        for piece in (b"one", b"two", b"three"):
+            await here.send_all(b"%x\r\n%b\r\n" % (len(piece), piece))
+            while not received.endswith(b"%x\r\n%b\r\n" % (len(piece), piece)):
+                received += await here.receive_some()
+        await here.send_all(b"0\r\n\r\n")
+        while not received.endswith(b"0\r\n\r\n"):
+            received += await here.receive_some()
+        await here.aclose()
+    assert b"content-type: text/plain" in received.lower()
+
+
+async def test_upload_keeps_what_is_whole(tmp_path):
+    upload = load("upload")
+    upload.app.ctx.folder = tmp_path
+    async with client(upload.app) as http:
+        response = await http.put("/files/photo.jpg", content=b"x" * 100_000)
+        assert response.status_code == 201
+        assert response.json() == {"name": "photo.jpg", "size": 100_000}
+        assert (await http.put("/files/..", content=b"x")).status_code == 404
+        assert (await http.put("/files/nothing", content=b"")).status_code == 400
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+async def test_upload_refuses_what_is_too_large_before_it_is_sent(tmp_path):
+    upload = load("upload")
+    upload.app.ctx.folder = tmp_path
+    here, there = trio.testing.memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(upload.app.serve_stream, there)
+        await here.send_all(
+            b"PUT /files/a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 999999999\r\n\r\n"
+        )
+        assert (await here.receive_some()).startswith(b"HTTP/1.1 413 ")
+        await here.aclose()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_upload_removes_what_is_not_whole(tmp_path):
+    upload = load("upload")
+    upload.app.ctx.folder = tmp_path
+    here, there = trio.testing.memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(upload.app.serve_stream, there)
+        await here.send_all(b"PUT /files/a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+        await here.aclose()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_cancellation_when_nobody_leaves(autojump_clock):
+    async with client(load("cancellation").app) as http:
+        assert (await http.get("/report")).json() == {"orders": 6, "visits": 6}
+
+
+async def test_cancellation_when_the_client_leaves(autojump_clock, capsys):
+    async with client(load("cancellation").app) as http:
+        with trio.move_on_after(1):
+            await http.get("/report")
+    *children, handler, boundary = capsys.readouterr().out.splitlines()
+    assert sorted(children) == [
+        "orders: the connection to the database goes back to its pool",
+        "visits: the connection to the database goes back to its pool",
+    ]
+    assert handler == "report: done or cancelled"
+    assert boundary == "/report: ended early, reason: disconnect"
+
+
+async def test_cancellation_waits_for_what_is_shielded(autojump_clock, capsys):
+    async with client(load("cancellation").app) as http:
+        with trio.move_on_after(1):
+            await http.get("/transfer")
+    assert capsys.readouterr().out.splitlines() == [
+        "transfer: booked",
+        "/transfer: ended early, reason: disconnect",
+    ]
+
+
+async def test_embedded_ends_when_it_is_told_to():
+    async with trio.open_nursery() as nursery:
+        ports = await nursery.start(load("embedded").main)
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            assert (await http.get(f"http://127.0.0.1:{ports['public']}/")).text == "Hello!\n"
+            assert (await http.get(f"http://127.0.0.1:{ports['private']}/count")).json() == {"served": 1}
+            assert (await http.post(f"http://127.0.0.1:{ports['private']}/stop")).text == "Goodbye!\n"
+
+
+async def test_errors(caplog):
+    async with client(load("errors").app) as http:
+        assert (await http.get("/orders/1")).json() == {"order": 1, "state": "open"}
+        assert (await http.post("/orders/1/pay")).json() == {"order": 1, "state": "paid"}
+        again = await http.post("/orders/1/pay")
+        assert (again.status_code, again.json()) == (409, {"error": "the order has been paid"})
+        missing = await http.get("/orders/0", headers={"Accept": "application/json"})
+        assert missing.status_code == 404
+        assert "there is no such order" in json.dumps(missing.json())
+        assert caplog.records == []
+        with caplog.at_level(logging.CRITICAL, "trioframe.app"):
+            unexpected = await http.post("/orders/0/pay")
+        assert unexpected.status_code == 500
+        assert "KeyError" not in unexpected.text
+
+
+async def test_background_shows_each_result_when_it_is_found(autojump_clock):
+    async with (
+        client(load("background").app) as http,
+        http.stream("GET", "/search/tea") as response,
+    ):
+        assert [line async for line in response.aiter_lines()] == ["south: tea", "west: tea", "north: tea"]
+
+
+@pytest.mark.parametrize("name", [path.stem for path in EXAMPLES.glob("*.py")])
+def test_examples_say_what_they_show(name):
+    assert load(name).__doc__
