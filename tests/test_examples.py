@@ -9,8 +9,8 @@ from pathlib import Path
 from types import ModuleType
 
 import httpx2
-import pytest
 import trio
+import trio.testing
 
 from trioframe.testing import client
 
@@ -155,8 +155,3 @@ async def test_background_shows_each_result_when_it_is_found(autojump_clock):
         http.stream("GET", "/search/tea") as response,
     ):
         assert [line async for line in response.aiter_lines()] == ["south: tea", "west: tea", "north: tea"]
-
-
-@pytest.mark.parametrize("name", [path.stem for path in EXAMPLES.glob("*.py")])
-def test_examples_say_what_they_show(name):
-    assert load(name).__doc__

@@ -84,7 +84,7 @@ class Peer:
         return data
 
     async def read_response(self) -> bytes:
-        """One response with its head, by its Content-Length or chunks; what comes after it is kept for the next call."""
+        """One response with its head, by its Content-Length or chunks; the rest is kept for the next call."""
         while (size := _response_size(self.received)) is None:
             piece = await self.stream.receive_some()
             if not piece:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
@@ -163,26 +163,26 @@ async def test_serve_returns_when_it_has_drained(app: App) -> None:
     app.get("/")(handler)
     listener = MemoryListener()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(lambda: app.serve(listeners=[listener]))
+        nursery.start_soon(partial(app.serve, listeners=[listener]))
         assert (await ask(listener.connect())).endswith(b"hello")
         app.shutdown()
     assert listener.closed
 
 
 async def test_two_apps_in_one_nursery_share_nothing(nursery: trio.Nursery) -> None:
-    listeners = []
-    for name in ("one", "two"):
-        app = App(name, env_prefix=None, dumps=lambda value, name=name: name)
+    async def jsonic(request: object) -> dict[str, int]:
+        return {}
 
-        @app.get("/")
-        async def jsonic(request: object) -> dict[str, int]:
-            return {}
-
+    def serve(name: str) -> MemoryListener:
+        app = App(name, env_prefix=None, dumps=lambda value: name)
+        app.get("/")(jsonic)
         listener = MemoryListener()
-        listeners.append(listener)
-        nursery.start_soon(lambda app=app, listener=listener: app.serve(listeners=[listener]))  # type: ignore[misc]
-    assert (await ask(listeners[0].connect())).endswith(b"one")
-    assert (await ask(listeners[1].connect())).endswith(b"two")
+        nursery.start_soon(partial(app.serve, listeners=[listener]))
+        return listener
+
+    one, two = serve("one"), serve("two")
+    assert (await ask(one.connect())).endswith(b"one")
+    assert (await ask(two.connect())).endswith(b"two")
     nursery.cancel_scope.cancel()
 
 
@@ -191,10 +191,7 @@ async def test_a_unix_socket(app: App, nursery: trio.Nursery, tmp_path: Path) ->
     app.config.UNIX_MODE = 0o600
     path = tmp_path / "app.sock"
 
-    async def serve(task_status: trio.TaskStatus[Any]) -> None:
-        await app.serve(unix=str(path), task_status=task_status)
-
-    await nursery.start(serve)
+    await nursery.start(partial(app.serve, unix=str(path)))
     assert path.stat().st_mode & 0o777 == 0o600
     stream = await trio.open_unix_socket(path)
     assert (await ask(stream)).endswith(b"hello")

@@ -64,7 +64,7 @@ def test_all_mistakes_come_together(app: App) -> None:
     app.get("/y", name="c")("not callable")  # type: ignore[type-var]
 
     @app.get("/z", name="d")
-    async def generator(request: object):  # type: ignore[no-untyped-def]
+    async def generator(request: object):
         yield b""
 
     app.get("/twice", name="e")(handler)

@@ -10,7 +10,8 @@ import trio
 from trio.testing import MockClock
 
 from trioframe.errors import RequestCancelled
-from trioframe.http.lifetime import HALF_CLOSE_GRACE, Lifetime
+from trioframe.http.half_close import HALF_CLOSE_GRACE
+from trioframe.http.lifetime import Lifetime
 
 GRACE = 5.0
 
@@ -444,134 +445,6 @@ async def test_the_disconnect_can_be_waited_for(lifetime: Lifetime, autojump_clo
             await lifetime.wait_disconnected()
 
     await lifetime.run(handler)
-
-
-# --- cancellable ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("how", ["cancel", "deadline"])
-async def test_a_cancellable_block_raises_where_it_stands(
-    lifetime: Lifetime, autojump_clock: MockClock, how: str
-) -> None:
-    async def handler() -> str:
-        with pytest.raises(RequestCancelled) as caught, lifetime.cancellable():
-            if how == "cancel":
-                lifetime.cancel("timeout")
-            elif how == "deadline":
-                lifetime.deadline = trio.current_time() + 1
-            await trio.sleep_forever()
-        await trio.sleep(GRACE / 2)
-        return caught.value.reason
-
-    assert await lifetime.run(handler) == "timeout"
-
-
-async def test_what_follows_is_bounded_by_the_grace(lifetime: Lifetime, autojump_clock: MockClock) -> None:
-    async def handler() -> None:
-        try:
-            with lifetime.cancellable():
-                lifetime.cancel("disconnect")
-                await trio.sleep_forever()
-        except RequestCancelled:
-            await trio.sleep_forever()
-
-    await expect_cancelled(lifetime, handler, "disconnect")
-    assert trio.current_time() == GRACE
-
-
-async def test_a_cancellable_block_that_finished_first_is_left_alone(lifetime: Lifetime) -> None:
-    steps: list[str] = []
-
-    async def handler() -> None:
-        with lifetime.cancellable():
-            lifetime.cancel("disconnect")
-            steps.append("end of block")
-        steps.append("behind it")
-        await trio.lowlevel.checkpoint()
-        steps.append("never")
-
-    await expect_cancelled(lifetime, handler, "disconnect")
-    assert steps == ["end of block", "behind it"]
-
-
-async def test_an_error_in_a_cancellable_block_goes_through(lifetime: Lifetime) -> None:
-    async def handler() -> None:
-        with lifetime.cancellable():
-            raise KeyError("k")
-
-    with pytest.raises(KeyError):
-        await lifetime.run(handler)
-
-
-async def test_an_outer_cancellation_goes_through_a_cancellable_block(lifetime: Lifetime) -> None:
-    async def handler() -> None:
-        with lifetime.cancellable():
-            outer.cancel()
-            await trio.sleep_forever()
-
-    with trio.CancelScope() as outer:
-        await lifetime.run(handler)
-    assert outer.cancelled_caught
-
-
-# --- shielded ---------------------------------------------------------------------------------------------------------
-
-
-async def test_a_cancellation_waits_for_a_shielded_block(lifetime: Lifetime, autojump_clock: MockClock) -> None:
-    steps: list[str] = []
-
-    async def handler() -> None:
-        with lifetime.shielded(10):
-            lifetime.cancel("disconnect")
-            await trio.sleep(9)
-            steps.append("committed")
-        await trio.lowlevel.checkpoint()
-        steps.append("never")
-
-    await expect_cancelled(lifetime, handler, "disconnect")
-    assert steps == ["committed"]
-
-
-async def test_but_only_so_long(lifetime: Lifetime, autojump_clock: MockClock) -> None:
-    async def handler() -> None:
-        await trio.sleep(20)
-        with lifetime.shielded(10):
-            await trio.sleep(20)
-            lifetime.cancel("disconnect")
-            await trio.sleep_forever()
-        await trio.lowlevel.checkpoint()
-
-    await expect_cancelled(lifetime, handler, "disconnect")
-    assert trio.current_time() == 50
-
-
-async def test_a_shield_holds_against_the_deadline(lifetime: Lifetime, autojump_clock: MockClock) -> None:
-    async def handler() -> None:
-        lifetime.deadline = trio.current_time() + 1
-        with lifetime.shielded(10):
-            await trio.sleep_forever()
-
-    await expect_cancelled_at(lifetime, handler, 11)
-
-
-async def expect_cancelled_at(lifetime: Lifetime, handler: Callable[[], Awaitable[object]], time: float) -> None:
-    async def then_wait() -> None:
-        await handler()
-        await trio.lowlevel.checkpoint()
-
-    await expect_cancelled(lifetime, then_wait, "timeout")
-    assert trio.current_time() == time
-
-
-async def test_force_lifts_a_shield(lifetime: Lifetime, autojump_clock: MockClock) -> None:
-    async def handler() -> None:
-        with lifetime.shielded(math.inf):
-            lifetime.force()
-            await trio.sleep_forever()
-        await trio.lowlevel.checkpoint()
-
-    await expect_cancelled(lifetime, handler, "shutdown")
-    assert trio.current_time() == 0
 
 
 # --- the nursery of the request ---------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What a request head means, and which heads are refused that h11 would take (DESIGN: stricter than h11)."""
+"""What a request head means, and which heads are refused that h11 would take."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ Rules of this file:
   ... and none later than `force` says.
 
 * A peer that half-closes (FIN) may still be reading.  Its handler is given a moment, `HALF_CLOSE_GRACE`, to answer
-  without waiting; sending holds that moment up (`_Ebb`).  A reset ends the request at once.
+  without waiting; sending holds that moment up (`Ebb`).  A reset ends the request at once.
 * A real error that comes out of a cancelled handler stays an error, with a note that says when it came.
 * A cancellation from outside (the embedding program's) is never converted: Trio does not let our scope catch it.
 
@@ -33,31 +33,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 from typing import Literal, TypeVar, TypeVarTuple
 
 import trio
 
 from ..errors import CancelReason, RequestCancelled
+from .blocks import WHY, Block, Cancellable, Shielded
+from .half_close import Ebb
 from .request_nursery import RequestNursery, Spawn
 
-__all__ = ["HALF_CLOSE_GRACE", "Lifetime", "Spawn"]
+__all__ = ["Lifetime"]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-# Long enough for a handler that only computes and sends, far shorter than anything a person or a client would notice.
-HALF_CLOSE_GRACE = 0.01
-
 DEFAULT_CANCEL_GRACE = 5.0
-
-_WHY: dict[CancelReason, str] = {
-    "disconnect": "the client left",
-    "timeout": "the deadline of the request passed",
-    "shutdown": "the server is stopping",
-    "reset": "the client reset the stream",
-    "application": "request.cancel() was called",
-}
 
 
 class Lifetime:
@@ -80,13 +70,13 @@ class Lifetime:
         "_grace",
         "_half_close",
         "_in_grace",
-        "_latest",
         "_nursery",
         "_on_disconnect",
         "_running",
         "_spawn",
         "_time_left",
         "disconnected",
+        "latest",
         "lost",
         "reason",
         "scope",
@@ -110,12 +100,12 @@ class Lifetime:
         self._deadline = math.inf
         self._deadline_is_explicit = False
         self._time_left: float | None = None  # of a limit that is held
-        self._ebb: _Ebb | None = None
+        self._ebb: Ebb | None = None
         self._cut_at = math.inf  # when `cancel` was called
-        self._latest = math.inf  # what `force` said
+        self.latest = math.inf  # what `force` said
         self._in_grace = False
         self._running = False
-        self._blocks: list[_Block] = []
+        self._blocks: list[Block] = []
         self._nursery: RequestNursery | None = None
         self._disconnected_event: trio.Event | None = None
 
@@ -138,8 +128,8 @@ class Lifetime:
                 return await self._run_with_children(fn, *args)
         except RequestCancelled as exc:
             # Raised by an operation that found the peer gone, or let through from a `cancellable` block.
-            if self._settle(exc.reason) != exc.reason:
-                raise RequestCancelled(self._settle()) from exc
+            if self.settle(exc.reason) != exc.reason:
+                raise RequestCancelled(self.settle()) from exc
             raise
         except BaseExceptionGroup as group:
             raise self._sift(group) from None
@@ -152,7 +142,7 @@ class Lifetime:
                 self._ebb.stop()
             if self._nursery is not None:
                 self._nursery.expire()
-        raise RequestCancelled(self._settle())
+        raise RequestCancelled(self.settle())
 
     async def _run_with_children(self, fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
         try:
@@ -169,14 +159,14 @@ class Lifetime:
         """What is left of a group without the `RequestCancelled` that several children may have met."""
         met, rest = group.split(RequestCancelled)
         if rest is None and met is not None:
-            return RequestCancelled(self._settle("disconnect"))
+            return RequestCancelled(self.settle("disconnect"))
         error: BaseException = group if rest is None else rest
         self._annotate(error)
         return error
 
     def _annotate(self, error: BaseException) -> None:
         if reason := self.reason or ("timeout" if trio.current_time() >= self._deadline else None):
-            error.add_note(f"raised while the request was being cancelled: {_WHY[reason]}")
+            error.add_note(f"raised while the request was being cancelled: {WHY[reason]}")
 
     # --- cancelling --------------------------------------------------------------------------------------------------
 
@@ -189,7 +179,7 @@ class Lifetime:
 
     def force(self, within: float = 0) -> None:
         """End the request as "shutdown", and let no shield and no grace hold it up for more than `within` seconds."""
-        self._latest = min(self._latest, trio.current_time() + within)
+        self.latest = min(self.latest, trio.current_time() + within)
         self.cancel("shutdown")
         self._arrange()
 
@@ -261,7 +251,7 @@ class Lifetime:
         if self.lost:
             self.cancel("disconnect")
         elif self._ebb is None:
-            self._ebb = _Ebb(self)
+            self._ebb = Ebb(self)
             self._spawn(self._ebb.run)
 
     def sending(self) -> None:
@@ -327,126 +317,26 @@ class Lifetime:
         if self._nursery is not None:
             self._nursery.arrange(cut, self.reason)
         if deferred:
-            self.scope.deadline = min(cut + self._grace, self._latest)
+            self.scope.deadline = min(cut + self._grace, self.latest)
         elif self.reason is not None:
-            self.scope.cancel(reason=_WHY[self.reason])
+            self.scope.cancel(reason=WHY[self.reason])
         else:
             self.scope.deadline = cut
 
-    def _settle(self, default: CancelReason = "timeout") -> CancelReason:
+    def settle(self, default: CancelReason = "timeout") -> CancelReason:
         """The reason; decided now if it was a deadline that passed, or an operation that found out first."""
         if self.reason is None:
             self.reason = "timeout" if trio.current_time() >= self._deadline else default
             self._cut_at = trio.current_time()
         return self.reason
 
-    def _enter(self, block: _Block) -> None:
+    def enter(self, block: Block) -> None:
         self._blocks.append(block)
         self._arrange()
 
-    def _leave(self, block: _Block, *, caught: bool) -> None:
+    def leave(self, block: Block, *, caught: bool) -> None:
         self._blocks.remove(block)
         if caught and block.defers:
-            self._settle()
+            self.settle()
             self._in_grace = True
         self._arrange()
-
-
-class _Ebb:
-    """The moment a half-closed peer leaves to its handler, kept by a task of its own.
-
-    Such a task exists only while a request runs whose peer has half-closed.
-    """
-
-    __slots__ = ("_lifetime", "_scope", "_stopped")
-
-    def __init__(self, lifetime: Lifetime) -> None:
-        self._lifetime = lifetime
-        self._scope = trio.CancelScope(deadline=trio.current_time() + HALF_CLOSE_GRACE)
-        self._stopped = False
-
-    async def run(self) -> None:
-        with self._scope:
-            await trio.sleep_forever()
-        if not self._stopped:
-            self._lifetime.cancel("disconnect")
-
-    def hold(self) -> None:
-        self._scope.deadline = math.inf
-
-    def restart(self) -> None:
-        self._scope.deadline = trio.current_time() + HALF_CLOSE_GRACE
-
-    def stop(self) -> None:
-        self._stopped = True
-        self._scope.cancel()
-
-
-class _Block:
-    """A `with` block whose scope follows the cut of the request."""
-
-    __slots__ = ("_lifetime", "scope")
-    defers = False
-
-    def __init__(self, lifetime: Lifetime) -> None:
-        self._lifetime = lifetime
-        self.scope = trio.CancelScope()
-
-    def arrange(self, cut: float, reason: CancelReason | None) -> None:
-        if reason is None:
-            self.scope.deadline = cut
-        else:
-            self.scope.cancel(reason=_WHY[reason])
-
-    def __enter__(self) -> None:
-        self._lifetime._enter(self)
-        self.scope.__enter__()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
-        swallowed = bool(self.scope.__exit__(kind, error, traceback))
-        self._lifetime._leave(self, caught=self.scope.cancelled_caught)
-        return swallowed
-
-
-class Cancellable(_Block):
-    """See `Lifetime.cancellable`.
-
-    A cancellation of the request ends the block and raises `RequestCancelled` where it stood.  What the handler does
-    then - it may await - is bounded by the grace of the server, after which it is cancelled for good.  A block that
-    finished before it noticed is left alone, and the request is cancelled right behind it.
-    """
-
-    __slots__ = ()
-    defers = True
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
-        swallowed = super().__exit__(kind, error, traceback)
-        if self.scope.cancelled_caught:
-            cancelled = RequestCancelled(self._lifetime._settle())
-            try:
-                raise cancelled
-            finally:
-                cancelled.__context__ = None  # the Cancelled would keep the frames of the block alive
-        return swallowed
-
-
-class Shielded(_Block):
-    """See `Lifetime.shielded`.
-
-    Nothing cancels the block while it lasts, but it may go on for at most `timeout` seconds once the request has been
-    cancelled; then the block is cancelled, and with it the handler.
-    """
-
-    __slots__ = ("_timeout",)
-
-    def __init__(self, lifetime: Lifetime, timeout: float) -> None:
-        super().__init__(lifetime)
-        self._timeout = timeout
-        self.scope.shield = True
-
-    def arrange(self, cut: float, reason: CancelReason | None) -> None:
-        self.scope.deadline = min(cut + self._timeout, self._lifetime._latest)

@@ -80,6 +80,11 @@ class Checkpoints(trio.abc.Instrument):
         """Whether `task` runs the handler, or was started by it."""
         return task is self._handler or task in self.started
 
+    @property
+    def handler_place(self) -> str | None:
+        """Where the handler stands; None if it has ended."""
+        return None if self._handler is None else place_of(self._handler)
+
     async def wait_started_exited(self) -> None:
         """Wait until no task is left in `started`."""
         while self.started:

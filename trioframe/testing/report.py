@@ -43,6 +43,12 @@ class Report:
     runs: int = 0
     findings: list[Finding] = field(default_factory=list)
 
+    def add(self, reason: str, checkpoint: int, place: str, problems: Sequence[str]) -> None:
+        """The request was cancelled for `reason` at `checkpoint`, and these `problems` came of it."""
+        self.runs += 1
+        self.checkpoints = max(self.checkpoints, checkpoint)
+        self.findings += [Finding(problem, reason, checkpoint, place) for problem in problems]
+
     def check(self) -> None:
         """Raise an AssertionError that tells everything, if anything went wrong."""
         if self.findings:

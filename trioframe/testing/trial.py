@@ -3,9 +3,9 @@
 Rules of this file:
 
 * The request comes over a real connection, through the real server and dispatcher.  A "disconnect" is a peer that
-  resets the connection; for the other reasons the request's own lifetime is cancelled, as the server does it.
-* A request is judged when its connection has ended, its tasks had a moment to end, and it can hold nothing any more.
-* Whatever it takes, a trial ends in time: what does not end by itself is a problem, and is cancelled.
+  resets the connection; for the other reasons the lifetime of the request is cancelled, which is what the server does.
+* A request is judged once its connection has ended and the tasks it has started had a moment to end too.
+* A trial ends in time.  What does not end by itself is a problem, and is cancelled.
 
 It must not know that there are other trials.
 """
@@ -13,12 +13,12 @@ It must not know that there are other trials.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import Any, Literal
+import weakref
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, TypeVarTuple
 
-import h11
 import trio
 
 from ..app.app import App
@@ -33,3 +33,216 @@ from .leaks import coroutines_never_awaited, unfinished_generators
 from .network import open_network
 from .peer import Peer, PeerResponse
 from .watch import Watch
+
+__all__ = ["Reason", "Scenario", "Trial"]
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+Reason = Literal["disconnect", "timeout", "shutdown", "application"]
+
+SETTLE = 1.0  # seconds that tasks outside the request may go on after it
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What is tried again and again.
+
+    Attributes:
+      wire: the bytes of the request; each piece is sent when everything waits for it.
+      endless: the response does not end by itself; its head is enough, unless the request is cancelled.
+      patience: seconds for everything.
+      watch: has to be balanced afterwards.
+      after: called afterwards; raises if something is wrong.
+    """
+
+    app: App
+    method: str
+    wire: Sequence[bytes]
+    endless: bool
+    patience: float
+    watch: Watch
+    after: Callable[[], object] | None
+
+
+class Trial:
+    """A request.
+
+    Parameters:
+      reason: what it is cancelled for; None for not at all.
+      at: the checkpoint it is cancelled at, counted from 1.
+
+    Attributes:
+      problems: what went wrong, in words.
+      response: what the client got; None for nothing, or not all of it.
+      handled: whether a handler ran.
+      stuck: whether it had to be ended by force.
+      checkpoints: what was counted.
+    """
+
+    def __init__(self, scenario: Scenario, reason: Reason | None = None, at: int = 0) -> None:
+        self.problems: list[str] = []
+        self.response: PeerResponse | None = None
+        self.handled = False
+        self.stuck = False
+        self.checkpoints = Checkpoints(at, self._cancel)
+        self._scenario = scenario
+        self._reason = reason
+        self._dispatch = Dispatcher(scenario.app, scenario.app.compile())
+        self._ended = trio.Event()  # the server's side of the connection
+        self._statuses: list[int | None] = []  # as in the access log
+        self._peer: Peer
+        self._exchange: Exchange
+
+    async def run(self) -> None:
+        """Send the request, wait for the end, and judge.  If cancelled, so is the request."""
+        errors = ErrorLog()
+        self._scenario.watch.clear()
+        with coroutines_never_awaited() as never_awaited, unfinished_generators(self.checkpoints.owns) as unfinished:
+            with errors:
+                await self._run_counted(errors)
+            self.problems += [f"the async generator {name} was not closed" for name in unfinished()]
+        self.problems += never_awaited
+        for record in errors.records:
+            what = f": {record.exc_info[1]!r}" if record.exc_info else ""
+            self.problems.append(f"the server logged an error: {record.getMessage()}{what}")
+        self.problems += self._scenario.watch.problems
+        await self._ask_user()
+
+    async def _ask_user(self) -> None:
+        if self._scenario.after is not None:
+            try:
+                result = self._scenario.after()
+                if inspect.isawaitable(result):
+                    await result
+            except Exception as exc:  # noqa: BLE001 - whatever it is, it is the user's verdict
+                self.problems.append(f"after it: {type(exc).__name__}: {exc}")
+
+    # --- the client --------------------------------------------------------------------------------------------------
+
+    async def _run_counted(self, errors: ErrorLog) -> None:
+        trio.lowlevel.add_instrument(self.checkpoints)
+        try:
+            async with open_network(self._serve, errors=errors, leave_timeout=0) as network:
+                self._peer = Peer(network.connect())
+                with trio.move_on_after(self._scenario.patience) as patience:
+                    await self._converse()
+                    await self._peer.disconnect()
+                    await self._ended.wait()
+                if patience.cancelled_caught:
+                    self._judge_stuck()
+                else:
+                    self._judge_answer()
+                    await self._judge_tasks()
+        finally:
+            trio.lowlevel.remove_instrument(self.checkpoints)
+
+    async def _converse(self) -> None:
+        receive = self._peer.receive_response
+        if self._scenario.endless and self._reason is None:
+            receive = self._peer.receive_head
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._send)
+            try:
+                self.response = await receive(self._scenario.method)
+            except (RemoteProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):
+                self.response = None
+            nursery.cancel_scope.cancel()
+
+    async def _send(self) -> None:
+        try:
+            for number, piece in enumerate(self._scenario.wire):
+                if number:
+                    await trio.testing.wait_all_tasks_blocked()
+                await self._peer.send(piece)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return  # the response tells
+
+    # --- the server --------------------------------------------------------------------------------------------------
+
+    async def _serve(self, stream: trio.abc.Stream) -> None:
+        try:
+            await Server(self._handle, self._scenario.app.config, self).serve_stream(stream)
+        finally:
+            self._ended.set()
+
+    async def _handle(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        _trials[exchange.lifetime] = self
+        exchange.lifetime.__class__ = _ObservedLifetime  # made by the connection, so this is the way in
+        await self._dispatch(exchange)
+
+    @contextmanager
+    def handling(self, lifetime: Lifetime) -> Iterator[None]:
+        """The current task runs the handler, within `lifetime`."""
+        self.handled = True
+        self.checkpoints.begin(lifetime)
+        try:
+            yield
+        except RequestCancelled:
+            raise
+        except Exception as exc:
+            if isinstance(exc, HTTPError) and exc.quiet:  # others are in the log
+                self._judge_swallowing(lifetime, f"raised {exc!r}")
+            raise
+        else:
+            self._judge_swallowing(lifetime, "returned")
+        finally:
+            self.checkpoints.end()
+
+    def _cancel(self) -> None:
+        if self._reason == "disconnect":
+            self._peer.reset()
+        elif self._reason is not None:
+            self._exchange.lifetime.cancel(self._reason)
+
+    def record(self, exchange: Exchange) -> None:
+        """See `trioframe.http.h1_connection.Observer`."""
+        self._statuses.append(exchange.status)
+
+    def rejected(self, conn: ConnInfo, error: RemoteProtocolError, status: int) -> None:
+        """See `trioframe.http.h1_connection.Observer`."""
+        self.problems.append(f"the server refused the request with {status}: {error}")
+
+    # --- what went wrong ---------------------------------------------------------------------------------------------
+
+    def _judge_swallowing(self, lifetime: Lifetime, instead: str) -> None:
+        # A `cancellable` block may stand up for its handler, so that the request's own scope is not cancelled.
+        if self.checkpoints.interrupted and lifetime.scope.cancel_called and not lifetime.scope.cancelled_caught:
+            self.problems.append(f"the handler swallowed its cancellation, and {instead}")
+
+    def _judge_stuck(self) -> None:
+        self.stuck = True
+        where = self.checkpoints.handler_place or "the handler has ended, its connection has not"
+        self.problems.append(f"it did not end within {self._scenario.patience:g} s: {where}")
+
+    def _judge_answer(self) -> None:
+        answered = None if self.response is None else self.response.status
+        cancelled = self.checkpoints.place is not None
+        if cancelled and self._reason == "disconnect":
+            if self._exchange.lifetime.scope.cancelled_caught and self._statuses != [499]:
+                self.problems.append(f"the access log says {self._statuses} and not [499]")
+        elif answered is None:
+            if not cancelled or not self._exchange.responded:
+                self.problems.append("the client got no answer")
+        elif not self._scenario.endless and self._statuses != [answered]:
+            self.problems.append(f"the client got {answered}, the access log says {self._statuses}")
+
+    async def _judge_tasks(self) -> None:
+        with trio.move_on_after(SETTLE):
+            await self.checkpoints.wait_started_exited()
+        for task in self.checkpoints.started:
+            self.problems.append(f"the task {task.name} goes on after it, at {place_of(task)}")
+
+
+_trials: weakref.WeakKeyDictionary[Lifetime, Trial] = weakref.WeakKeyDictionary()
+
+
+class _ObservedLifetime(Lifetime):
+    """Tells its trial what `run` sees."""
+
+    __slots__ = ()
+
+    async def run(self, fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+        with _trials[self].handling(self):
+            return await super().run(fn, *args)

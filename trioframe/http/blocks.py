@@ -1,0 +1,100 @@
+"""The `with` blocks by which a handler bends the cancellation of its own request.
+
+A block is a cancel scope that follows the *cut* of the request (see `lifetime`), each kind in its own way.  Blocks
+nest, and stand in any task of the request.
+
+They must not decide when a request is cancelled; they only follow.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import trio
+
+from ..errors import CancelReason, RequestCancelled
+
+if TYPE_CHECKING:
+    from .lifetime import Lifetime
+
+__all__ = ["WHY", "Block", "Cancellable", "Shielded"]
+
+WHY: dict[CancelReason, str] = {
+    "disconnect": "the client left",
+    "timeout": "the deadline of the request passed",
+    "shutdown": "the server is stopping",
+    "reset": "the client reset the stream",
+    "application": "request.cancel() was called",
+}
+"""The text in `trio.Cancelled.reason`."""
+
+
+class Block:
+    """A `with` block whose scope follows the cut of the request."""
+
+    __slots__ = ("_lifetime", "scope")
+    defers = False
+
+    def __init__(self, lifetime: Lifetime) -> None:
+        self._lifetime = lifetime
+        self.scope = trio.CancelScope()
+
+    def arrange(self, cut: float, reason: CancelReason | None) -> None:
+        if reason is None:
+            self.scope.deadline = cut
+        else:
+            self.scope.cancel(reason=WHY[reason])
+
+    def __enter__(self) -> None:
+        self._lifetime.enter(self)
+        self.scope.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        swallowed = bool(self.scope.__exit__(kind, error, traceback))
+        self._lifetime.leave(self, caught=self.scope.cancelled_caught)
+        return swallowed
+
+
+class Cancellable(Block):
+    """See `Lifetime.cancellable`.
+
+    A cancellation of the request ends the block and raises `RequestCancelled` where it stood.  What the handler does
+    then - it may await - is bounded by the grace of the server, after which it is cancelled for good.  A block that
+    finished before it noticed is left alone, and the request is cancelled right behind it.
+    """
+
+    __slots__ = ()
+    defers = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        swallowed = super().__exit__(kind, error, traceback)
+        if self.scope.cancelled_caught:
+            cancelled = RequestCancelled(self._lifetime.settle())
+            try:
+                raise cancelled
+            finally:
+                cancelled.__context__ = None  # the Cancelled would keep the frames of the block alive
+        return swallowed
+
+
+class Shielded(Block):
+    """See `Lifetime.shielded`.
+
+    Nothing cancels the block while it lasts, but it may go on for at most `timeout` seconds once the request has been
+    cancelled; then the block is cancelled, and with it the handler.
+    """
+
+    __slots__ = ("_timeout",)
+
+    def __init__(self, lifetime: Lifetime, timeout: float) -> None:
+        super().__init__(lifetime)
+        self._timeout = timeout
+        self.scope.shield = True
+
+    def arrange(self, cut: float, reason: CancelReason | None) -> None:
+        self.scope.deadline = min(cut + self._timeout, self._lifetime.latest)

@@ -1,0 +1,52 @@
+"""What becomes of a request whose client has half-closed.
+
+A FIN says that the client will send no more.  Most have left; some - ``printf ... | nc`` - still read.  Which it is,
+nobody can tell.  So a handler that answers without waiting for anything has answered, and one that waits is cancelled.
+
+It must not know what the handler does, nor who tells of the FIN.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from .lifetime import Lifetime
+
+__all__ = ["HALF_CLOSE_GRACE", "Ebb"]
+
+# Long enough for a handler that only computes and sends, far shorter than anything a person or a client would notice.
+HALF_CLOSE_GRACE = 0.01  # seconds
+
+
+class Ebb:
+    """The moment a half-closed peer leaves to its handler, kept by a task of its own.
+
+    Such a task exists only while a request runs whose peer has half-closed.
+    """
+
+    __slots__ = ("_lifetime", "_scope", "_stopped")
+
+    def __init__(self, lifetime: Lifetime) -> None:
+        self._lifetime = lifetime
+        self._scope = trio.CancelScope(deadline=trio.current_time() + HALF_CLOSE_GRACE)
+        self._stopped = False
+
+    async def run(self) -> None:
+        with self._scope:
+            await trio.sleep_forever()
+        if not self._stopped:
+            self._lifetime.cancel("disconnect")
+
+    def hold(self) -> None:
+        self._scope.deadline = math.inf
+
+    def restart(self) -> None:
+        self._scope.deadline = trio.current_time() + HALF_CLOSE_GRACE
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._scope.cancel()

@@ -1,0 +1,131 @@
+"""Cancels a request at every checkpoint it has, one after the other, and reports what that breaks.
+
+A handler can be cancelled wherever it awaits, and must be right in all these places.  Nobody writes a test for each.
+So the request is made once without being cancelled, then again and again, cancelled at its first checkpoint, at its
+second, and so on, until a run gets through before its turn comes.  After each of them the same request is made once
+more, undisturbed: whatever the cancelled one has kept - a lock, a slot of a pool - is missed then.
+
+Rules of this file:
+
+* A run is judged by `Trial`.  Here is only which runs there are, and what they mean together.
+* What goes wrong without a cancellation goes wrong anyway, and is reported once, as such.
+* Runs after one that got stuck would tell nothing, so the search ends there.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import get_args
+
+import h11
+
+from ..app.app import App
+from .report import Finding, Report
+from .trial import Reason, Scenario, Trial
+from .watch import Watch
+
+__all__ = ["cancel_everywhere"]
+
+
+async def cancel_everywhere(
+    app: App,
+    method: str,
+    target: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    content: bytes | Sequence[bytes] = b"",
+    reasons: Sequence[Reason] = ("disconnect", "timeout"),
+    watch: Watch | None = None,
+    after: Callable[[], object] | None = None,
+    limit: int | None = None,
+    patience: float = 30.0,
+) -> Report:
+    """Make a request again and again, and cancel it at its first checkpoint, at its second, ..., for each reason.
+
+    ``(await cancel_everywhere(app, "GET", "/report")).check()`` raises an AssertionError if, in any of these runs,
+
+    * the handler swallowed its cancellation, or did not end within `patience`;
+    * a task that it had started went on, an async generator was not closed, or a coroutine never awaited;
+    * the server logged an error, answered wrongly or not at all, left the connection open, or got the access log wrong;
+    * `watch` did not balance, or `after` raised;
+    * the next request was not answered as the first one was.
+
+    The handler runs some two times for each checkpoint and reason, with whatever it does to the world outside.
+
+    Use an `autojump_clock`, and what sleeps costs no time.
+
+    Parameters:
+      target: path and query.
+      content: the body, sent together with the head; or its pieces, each sent only when everything waits for it.
+      reasons: "disconnect" resets the connection; "timeout", "shutdown" and "application" cancel the request as a
+        deadline, a stopping server and `request.cancel()` do.
+      watch: what is opened in it has to be closed by the end of each run.
+      after: called (and awaited) after each run; raises if something is not as it should be.
+      limit: how many checkpoints are tried, for a response that never ends by itself.
+      patience: seconds that a run may take.
+
+    If cancelled, the request that runs is cancelled too.
+    """
+    if unknown := set(reasons) - set(get_args(Reason)):
+        raise ValueError(f"no such reason: {', '.join(sorted(unknown))}; there are {', '.join(get_args(Reason))}")
+    scenario = Scenario(
+        app=app,
+        method=method,
+        wire=_wire(method, target, headers or {}, content),
+        endless=limit is not None,
+        patience=patience,
+        watch=watch or Watch(),
+        after=after,
+    )
+    report = Report(f"{method} {target}", tuple(reasons))
+    first = Trial(scenario)
+    await first.run()
+    report.findings += [Finding(problem) for problem in first.problems]
+    if first.response is None or first.stuck:
+        return report
+    if not first.handled:
+        report.findings.append(Finding(f"no handler ran: the answer is {first.response.status}"))
+        return report
+    for reason in reasons:
+        for checkpoint in itertools.count(1) if limit is None else range(1, limit + 1):
+            trial = Trial(scenario, reason, checkpoint)
+            await trial.run()
+            if trial.checkpoints.place is None:
+                break  # the request has no so many
+            problems = trial.problems
+            following = Trial(scenario)
+            if not trial.stuck:
+                await following.run()
+                problems += _compare(first, following)
+            report.add(reason, checkpoint, trial.checkpoints.place, problems)
+            if trial.stuck or following.stuck or following.response is None:
+                return report
+    return report
+
+
+def _compare(first: Trial, following: Trial) -> list[str]:
+    """What went wrong with the request that followed a cancelled one, and had not with the first of all."""
+    problems = [problem for problem in following.problems if problem not in first.problems]
+    if first.response is not None and following.response is not None:
+        before, now = first.response.status, following.response.status
+        if now >= 500 and now != before:
+            problems.append(f"the answer is {now}, and was {before}")
+    return [f"in the next request: {problem}" for problem in problems]
+
+
+def _wire(method: str, target: str, headers: Mapping[str, str], content: bytes | Sequence[bytes]) -> list[bytes]:
+    """The request as bytes: whole, or as the pieces it is to be sent in."""
+    writer = h11.Connection(h11.CLIENT)
+    fields = list(headers.items())
+    if "host" not in {name.lower() for name in headers}:
+        fields.insert(0, ("Host", "testserver"))
+    if not isinstance(content, bytes):
+        fields.append(("Transfer-Encoding", "chunked"))
+    elif content:
+        fields.append(("Content-Length", str(len(content))))
+    head = writer.send(h11.Request(method=method, target=target, headers=fields))
+    pieces = [content] if isinstance(content, bytes) else content
+    body = [writer.send(h11.Data(data=piece)) for piece in pieces]
+    wire = [data or b"" for data in (head, *body, writer.send(h11.EndOfMessage()))]
+    return [b"".join(wire)] if isinstance(content, bytes) else wire
