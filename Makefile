@@ -24,7 +24,7 @@ $(READY): pyproject.toml
 	touch $@
 
 run: $(READY)
-	$(BIN)/python examples/hello.py
+	$(BIN)/trioframe run examples/hello.py
 
 test: $(READY)
 	$(BIN)/python -m pytest

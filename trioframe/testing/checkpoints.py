@@ -17,28 +17,18 @@ It must not know what a request does at its checkpoints.
 
 from __future__ import annotations
 
-import linecache
-import os
-import sysconfig
 from collections.abc import Callable
-from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType
 
 import trio
 from trio.lowlevel import Task
 
 from ..http.lifetime import Lifetime
+from .place import place_of
 
-__all__ = ["Checkpoints", "place_of"]
+__all__ = ["Checkpoints"]
 
 _WAIT: CodeType = trio.lowlevel.wait_task_rescheduled.__code__
-
-# Nobody looks for a bug there first: the framework itself; the standard library, installed packages, and Trio.
-_OURS = str(Path(__file__).parent.parent) + os.sep
-_OTHERS = tuple(
-    {path + os.sep for name, path in sysconfig.get_paths().items() if name.endswith("lib")}
-    | {str(Path(trio.__file__).parent) + os.sep}
-)
 
 
 class Checkpoints(trio.abc.Instrument):
@@ -115,7 +105,7 @@ class Checkpoints(trio.abc.Instrument):
     def task_scheduled(self, task: Task) -> None:
         if task is self._handler and self._cancelled:
             at_once = not self._was_cancelled
-            on_waiting_again = task is self._stepping and any(frame.f_code is _WAIT for frame in _frames(task))
+            on_waiting_again = task is self._stepping and _is_waiting(task)
             self.interrupted = self.interrupted or at_once or on_waiting_again
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -132,20 +122,6 @@ class Checkpoints(trio.abc.Instrument):
         return task is not None
 
 
-def place_of(task: Task) -> str:
-    """Where a waiting task stands: ``app.py:3 in handler: await f()``.
-
-    That is the innermost frame that is neither a library's nor ours; failing that, the innermost of ours, or of all.
-    """
-    frames = _frames(task)
-    theirs = [frame for frame in frames if not frame.f_code.co_filename.startswith((_OURS, *_OTHERS))]
-    ours = [frame for frame in frames if frame.f_code.co_filename.startswith(_OURS)]
-    frame = (theirs or ours or frames)[-1]
-    path = Path(frame.f_code.co_filename)
-    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    text = linecache.getline(str(path), frame.f_lineno).strip()
-    return f"{shown}:{frame.f_lineno} in {frame.f_code.co_name}: {text}"
-
-
-def _frames(task: Task) -> list[FrameType]:
-    return [frame for frame, _ in task.iter_await_frames()]
+def _is_waiting(task: Task) -> bool:
+    """Whether `task` waits for something, and not only for its turn."""
+    return any(frame.f_code is _WAIT for frame, _ in task.iter_await_frames())

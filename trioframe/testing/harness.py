@@ -9,7 +9,7 @@ Rules of this file:
 
 * A run is judged by `Trial`.  Here is only which runs there are, and what they mean together.
 * What goes wrong without a cancellation goes wrong anyway, and is reported once, as such.
-* Runs after one that got stuck would tell nothing, so the search ends there.
+* Once the app does not recover, further runs would tell nothing new: the search ends there.
 """
 
 from __future__ import annotations
@@ -83,35 +83,44 @@ async def cancel_everywhere(
     await first.run()
     report.findings += [Finding(problem) for problem in first.problems]
     if first.response is None or first.stuck:
-        return report
-    if not first.handled:
-        report.findings.append(Finding(f"no handler ran: the answer is {first.response.status}"))
-        return report
-    for reason in reasons:
-        for checkpoint in itertools.count(1) if limit is None else range(1, limit + 1):
-            trial = Trial(scenario, reason, checkpoint)
-            await trial.run()
-            if trial.checkpoints.place is None:
-                break  # the request has no so many
-            problems = trial.problems
-            following = Trial(scenario)
-            if not trial.stuck:
-                await following.run()
-                problems += _compare(first, following)
-            report.add(reason, checkpoint, trial.checkpoints.place, problems)
-            if trial.stuck or following.stuck or following.response is None:
-                return report
+        report.complete = False
+    elif not first.handled:
+        report.complete = False
+        report.findings.append(Finding(f"no handler ran: the answer was {first.response.status}"))
+    else:
+        for reason in reasons:
+            report.complete = report.complete and await _cancel_at_each(scenario, first, reason, limit, report)
     return report
 
 
-def _compare(first: Trial, following: Trial) -> list[str]:
-    """What went wrong with the request that followed a cancelled one, and had not with the first of all."""
+async def _cancel_at_each(scenario: Scenario, first: Trial, reason: Reason, limit: int | None, report: Report) -> bool:
+    """Try one checkpoint after the other, as long as the app recovers; whether it did each time."""
+    for checkpoint in itertools.count(1) if limit is None else range(1, limit + 1):
+        trial = Trial(scenario, reason, checkpoint)
+        await trial.run()
+        if trial.checkpoints.place is None:
+            break  # the request has not got so many
+        harm = [] if trial.stuck else await _harm(scenario, first)
+        problems = [problem for problem in trial.problems if problem not in first.problems]
+        report.add(reason, checkpoint, trial.checkpoints.place, problems + harm)
+        if trial.stuck or harm:
+            return False
+    return True
+
+
+async def _harm(scenario: Scenario, first: Trial) -> list[str]:
+    """What a cancelled request has done to the one that follows it."""
+    following = Trial(scenario)
+    await following.run()
     problems = [problem for problem in following.problems if problem not in first.problems]
-    if first.response is not None and following.response is not None:
-        before, now = first.response.status, following.response.status
-        if now >= 500 and now != before:
-            problems.append(f"the answer is {now}, and was {before}")
+    before, now = _status(first), _status(following)
+    if now >= 500 and now != before:
+        problems.append(f"the answer was {now} instead of {before}")
     return [f"in the next request: {problem}" for problem in problems]
+
+
+def _status(trial: Trial) -> int:
+    return 0 if trial.response is None else trial.response.status
 
 
 def _wire(method: str, target: str, headers: Mapping[str, str], content: bytes | Sequence[bytes]) -> list[bytes]:

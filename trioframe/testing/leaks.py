@@ -22,6 +22,8 @@ from typing import Any, cast
 import trio
 from trio.lowlevel import Task
 
+from .place import shorten
+
 _NEVER_AWAITED = r"coroutine '.*' was never awaited"
 
 __all__ = ["coroutines_never_awaited", "unfinished_generators"]
@@ -53,7 +55,7 @@ def unfinished_generators(owns: Callable[[Task], bool]) -> Iterator[Callable[[],
 
 def _name(generator: Any) -> str:
     code = generator.ag_code
-    return f"{generator.__qualname__} ({code.co_filename}:{code.co_firstlineno})"
+    return f"{generator.__qualname__} ({shorten(code.co_filename)}:{code.co_firstlineno})"
 
 
 @contextmanager

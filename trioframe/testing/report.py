@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 __all__ = ["Finding", "Report"]
@@ -14,7 +14,7 @@ class Finding:
 
     Attributes:
       problem: what went wrong, in words.
-      reason: what the request was cancelled for; None if it went wrong without a cancellation.
+      reason: what the request was cancelled for; None if it went wrong without that.
       checkpoint: the checkpoint it was cancelled at, counted from 1; 0 without a cancellation.
       place: where the code under test stood then: file, line, function and text.
     """
@@ -27,13 +27,14 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """The result of `cancel_everywhere`; `str()` gives it in words.
+    """The result of `cancel_everywhere`; `str()` tells it in words.
 
     Attributes:
       request: method and target.
       reasons: what the request was cancelled for.
-      checkpoints: how many there were to be cancelled at.
-      runs: how often the request was cancelled.
+      checkpoints: how many it was cancelled at.
+      runs: how often it was cancelled.
+      complete: whether the search went to its end; it does not if the app does not recover from a run.
       findings: all that went wrong, in the order it was found.
     """
 
@@ -41,9 +42,10 @@ class Report:
     reasons: Sequence[str]
     checkpoints: int = 0
     runs: int = 0
+    complete: bool = True
     findings: list[Finding] = field(default_factory=list)
 
-    def add(self, reason: str, checkpoint: int, place: str, problems: Sequence[str]) -> None:
+    def add(self, reason: str, checkpoint: int, place: str, problems: Iterable[str]) -> None:
         """The request was cancelled for `reason` at `checkpoint`, and these `problems` came of it."""
         self.runs += 1
         self.checkpoints = max(self.checkpoints, checkpoint)
@@ -55,25 +57,32 @@ class Report:
             raise AssertionError(str(self))
 
     def __str__(self) -> str:
-        grouped: dict[str, dict[str, list[Finding]]] = {}
+        by_problem: dict[str, list[Finding]] = {}
         for finding in self.findings:
-            grouped.setdefault(finding.problem, {}).setdefault(finding.place, []).append(finding)
-        count = f"{len(grouped)} problem{'s' * (len(grouped) != 1)}" if grouped else "no problem"
+            by_problem.setdefault(finding.problem, []).append(finding)
         lines = [
-            f"{self.request}: {count}; cancelled {self.runs} times"
-            f" ({' and '.join(self.reasons)}, at each of {self.checkpoints} checkpoints)"
+            f"{self.request}: {_count(len(by_problem), 'problem')}",
+            f"cancelled {_count(self.runs, 'time')}: for {', '.join(self.reasons)}; at {self.checkpoints} checkpoints",
         ]
-        for problem, places in grouped.items():
-            lines += ["", problem]
-            lines += [f"    {_when(findings)}{place}" for place, findings in places.items()]
+        for problem, findings in by_problem.items():
+            lines += ["", problem, *_occasions(findings)]
+        if not self.complete:
+            lines += ["", "the search ended there: the app did not recover"]
         return "\n".join(lines)
 
 
-def _when(findings: Sequence[Finding]) -> str:
-    """As in ``disconnect at 2, 3; timeout at 3: ``."""
-    times: dict[str, list[str]] = {}
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def _occasions(findings: Iterable[Finding]) -> list[str]:
+    """A line for each place: ``checkpoint 2 (disconnect), 3 (disconnect, timeout): app.py:3 in handler: await f()``."""
+    places: dict[str, dict[int, list[str]]] = {}
     for finding in findings:
         if finding.reason is None:
-            return "also without being cancelled"
-        times.setdefault(finding.reason, []).append(str(finding.checkpoint))
-    return "; ".join(f"{reason} at {', '.join(numbers)}" for reason, numbers in times.items()) + ": "
+            return ["    without being cancelled"]
+        places.setdefault(finding.place, {}).setdefault(finding.checkpoint, []).append(finding.reason)
+    return [
+        f"    checkpoint {', '.join(f'{n} ({", ".join(reasons)})' for n, reasons in numbers.items())}: {place}"
+        for place, numbers in places.items()
+    ]

@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, TypeVarTuple
+from typing import Literal, TypeVar, TypeVarTuple
 
 import trio
 
@@ -27,11 +27,12 @@ from ..errors import HTTPError, RemoteProtocolError, RequestCancelled
 from ..http.exchange import ConnInfo, Exchange
 from ..http.lifetime import Lifetime
 from ..server.serve import Server
-from .checkpoints import Checkpoints, place_of
+from .checkpoints import Checkpoints
 from .error_log import ErrorLog
 from .leaks import coroutines_never_awaited, unfinished_generators
 from .network import open_network
 from .peer import Peer, PeerResponse
+from .place import place_of
 from .watch import Watch
 
 __all__ = ["Reason", "Scenario", "Trial"]
