@@ -9,10 +9,11 @@ from pathlib import Path
 from types import ModuleType
 
 import httpx2
+import pytest
 import trio
 import trio.testing
 
-from trioframe.testing import client
+from trioframe.testing import cancel_everywhere, client, connect
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -39,24 +40,18 @@ async def test_hello():
 
 
 async def test_streaming_echo_answers_each_piece_before_the_next_one_is_sent():
-    """Which httpx cannot do, so these are the bytes."""
-    app = load("streaming_echo").app
-    here, there = trio.testing.memory_stream_pair()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(app.serve_stream, there)
-        await here.send_all(
-            b"PUT /echo HTTP/1.1\r\nHost: example.com\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with connect(load("streaming_echo").app) as peer:
+        await peer.send(
+            b"PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n0\r\n"
         )
-        received = b""
-        for piece in (b"one", b"two", b"three"):
-            await here.send_all(b"%x\r\n%b\r\n" % (len(piece), piece))
-            while not received.endswith(b"%x\r\n%b\r\n" % (len(piece), piece)):
-                received += await here.receive_some()
-        await here.send_all(b"0\r\n\r\n")
-        while not received.endswith(b"0\r\n\r\n"):
-            received += await here.receive_some()
-        await here.aclose()
-    assert b"content-type: text/plain" in received.lower()
+        response = await peer.receive_head()
+        assert response.headers["content-type"] == "text/plain"
+        assert await peer.receive_piece() == b"0"
+        for piece in (b"1", b"2", b"3"):
+            await peer.send(b"1\r\n%b\r\n" % piece)
+            assert await peer.receive_piece() == piece
+        await peer.send(b"0\r\n\r\n")
+        assert await peer.receive_piece() == b""
 
 
 async def test_upload_keeps_what_is_whole(tmp_path):
@@ -74,25 +69,21 @@ async def test_upload_keeps_what_is_whole(tmp_path):
 async def test_upload_refuses_what_is_too_large_before_it_is_sent(tmp_path):
     upload = load("upload")
     upload.app.ctx.folder = tmp_path
-    here, there = trio.testing.memory_stream_pair()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(upload.app.serve_stream, there)
-        await here.send_all(
+    async with connect(upload.app) as peer:
+        await peer.send(
             b"PUT /files/a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 999999999\r\n\r\n"
         )
-        assert (await here.receive_some()).startswith(b"HTTP/1.1 413 ")
-        await here.aclose()
+        response = await peer.receive_response()
+    assert (response.status, response.interim) == (413, [])
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_upload_removes_what_is_not_whole(tmp_path):
     upload = load("upload")
     upload.app.ctx.folder = tmp_path
-    here, there = trio.testing.memory_stream_pair()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(upload.app.serve_stream, there)
-        await here.send_all(b"PUT /files/a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
-        await here.aclose()
+    async with connect(upload.app) as peer:
+        await peer.send(b"PUT /files/a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+        await trio.testing.wait_all_tasks_blocked()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -122,6 +113,10 @@ async def test_cancellation_waits_for_what_is_shielded(autojump_clock, capsys):
         "transfer: booked",
         "/transfer: ended early, reason: disconnect",
     ]
+
+
+async def test_cancellation_may_come_at_any_checkpoint(autojump_clock):
+    (await cancel_everywhere(load("cancellation").app, "GET", "/report")).check()
 
 
 async def test_embedded_ends_when_it_is_told_to():
@@ -155,3 +150,10 @@ async def test_background_shows_each_result_when_it_is_found(autojump_clock):
         http.stream("GET", "/search/tea") as response,
     ):
         assert [line async for line in response.aiter_lines()] == ["south: tea", "west: tea", "north: tea"]
+
+
+@pytest.mark.xfail(
+    reason="a request cancelled between its complete response and the end of its children is logged as 503"
+)
+async def test_background_may_be_cancelled_at_any_checkpoint(autojump_clock):
+    (await cancel_everywhere(load("background").app, "GET", "/search/tea")).check()

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import ssl as ssl_module
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import trio
 
@@ -31,6 +31,9 @@ from .patterns import Patterns
 from .place import place_of
 from .response import default_dumps
 from .route import Route
+
+if TYPE_CHECKING:
+    import httpx2
 
 __all__ = ["App", "ExceptionHandler"]
 
@@ -294,6 +297,12 @@ class App:
         from ..run import run  # noqa: PLC0415 - the one import that goes up, for those who start from their app
 
         run(self, host, port, **options)
+
+    def test_client(self, **options: Any) -> AbstractAsyncContextManager[httpx2.AsyncClient]:
+        """An HTTP client for tests, in memory.  See `trioframe.testing.client` for `options`."""
+        from ..testing import client  # noqa: PLC0415 - goes up, as in `run`, and only where there are tests
+
+        return client(self, **options)
 
     def shutdown(self) -> None:
         """Begin to drain: `serve` and `serve_stream` return when everything has ended, in bounded time."""

@@ -1,6 +1,6 @@
 """Tools for testing apps: clients in memory, peers that misbehave, and cancellation at every checkpoint."""
 
-from .client import client
+from .clients import client
 from .faults import FaultyStream
 from .harness import cancel_everywhere
 from .memory import MemoryStream, memory_pair

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 import httpcore2
 import httpx2
@@ -108,9 +108,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         # An idle connection that can be read has been closed by the server; the pool does not use it again.
-        if info == "is_readable" and isinstance(self._stream.stream, MemoryStream):
-            return self._stream.stream.readable
-        return None
+        return cast(MemoryStream, self._stream.stream).readable if info == "is_readable" else None
 
 
 def _seconds(timeout: float | None) -> float:

@@ -60,9 +60,10 @@ class Report:
         by_problem: dict[str, list[Finding]] = {}
         for finding in self.findings:
             by_problem.setdefault(finding.problem, []).append(finding)
+        runs, checkpoints = _count(self.runs, "time"), _count(self.checkpoints, "checkpoint")
         lines = [
             f"{self.request}: {_count(len(by_problem), 'problem')}",
-            f"cancelled {_count(self.runs, 'time')}: for {', '.join(self.reasons)}; at {self.checkpoints} checkpoints",
+            f"cancelled {runs}, at {checkpoints}, for {', '.join(self.reasons)}",
         ]
         for problem, findings in by_problem.items():
             lines += ["", problem, *_occasions(findings)]
@@ -76,13 +77,13 @@ def _count(number: int, noun: str) -> str:
 
 
 def _occasions(findings: Iterable[Finding]) -> list[str]:
-    """A line for each place: ``checkpoint 2 (disconnect), 3 (disconnect, timeout): app.py:3 in handler: await f()``."""
-    places: dict[str, dict[int, list[str]]] = {}
+    """Lines such as ``disconnect, timeout at checkpoint 2, 3: app.py:3 in handler: await f()``."""
+    reasons: dict[tuple[str, int], list[str]] = {}
     for finding in findings:
         if finding.reason is None:
             return ["    without being cancelled"]
-        places.setdefault(finding.place, {}).setdefault(finding.checkpoint, []).append(finding.reason)
-    return [
-        f"    checkpoint {', '.join(f'{n} ({", ".join(reasons)})' for n, reasons in numbers.items())}: {place}"
-        for place, numbers in places.items()
-    ]
+        reasons.setdefault((finding.place, finding.checkpoint), []).append(finding.reason)
+    numbers: dict[tuple[str, str], list[str]] = {}
+    for (place, checkpoint), why in reasons.items():
+        numbers.setdefault((place, ", ".join(why)), []).append(str(checkpoint))
+    return [f"    {why} at checkpoint {', '.join(at)}: {place}" for (place, why), at in numbers.items()]

@@ -22,11 +22,9 @@ from typing import Literal, TypeVar, TypeVarTuple
 import trio
 
 from ..app.app import App
-from ..app.dispatch import Dispatcher
 from ..errors import HTTPError, RemoteProtocolError, RequestCancelled
-from ..http.exchange import ConnInfo, Exchange
+from ..http.exchange import ConnInfo, Exchange, Handler
 from ..http.lifetime import Lifetime
-from ..server.serve import Server
 from .checkpoints import Checkpoints
 from .error_log import ErrorLog
 from .leaks import coroutines_never_awaited, unfinished_generators
@@ -89,7 +87,7 @@ class Trial:
         self.checkpoints = Checkpoints(at, self._cancel)
         self._scenario = scenario
         self._reason = reason
-        self._dispatch = Dispatcher(scenario.app, scenario.app.compile())
+        self._dispatch: Handler
         self._ended = trio.Event()  # the server's side of the connection
         self._statuses: list[int | None] = []  # as in the access log
         self._peer: Peer
@@ -117,7 +115,7 @@ class Trial:
                 if inspect.isawaitable(result):
                     await result
             except Exception as exc:  # noqa: BLE001 - whatever it is, it is the user's verdict
-                self.problems.append(f"after it: {type(exc).__name__}: {exc}")
+                self.problems.append(f"afterwards: {type(exc).__name__}: {exc}")
 
     # --- the client --------------------------------------------------------------------------------------------------
 
@@ -163,7 +161,10 @@ class Trial:
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
         try:
-            await Server(self._handle, self._scenario.app.config, self).serve_stream(stream)
+            # The app's own server, and this trial between it and the app, and in the place of its access log.
+            with self._scenario.app._serving() as server:
+                self._dispatch, server._handler, server._observer = server._handler, self._handle, self
+                await server.serve_stream(stream)
         finally:
             self._ended.set()
 

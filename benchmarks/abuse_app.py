@@ -1,0 +1,86 @@
+"""What `abuse.py` attacks: an app with one handler for each thing that a client can take advantage of.
+
+Every handler is as careless as the ones people write; whatever bounds the damage is the server's doing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import trio
+
+from trioframe import App, Request, Response, raw
+
+app = App("abused")
+
+PIECE = bytes(16 * 1024)
+sleeping = 0
+
+
+@app.get("/ping")
+async def ping(request: Request) -> str:
+    return "pong"
+
+
+@app.get("/number/<number:int>")
+async def number(request: Request, number: int) -> str:
+    return str(number)
+
+
+@app.get("/big/<size:int>")
+async def big(request: Request, size: int) -> Response:
+    """An answer of `size` bytes, in one piece."""
+    return raw(bytes(size))
+
+
+@app.get("/stream")
+async def stream(request: Request) -> AsyncIterator[bytes]:
+    """An answer without end."""
+    return pieces()
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    while True:
+        yield PIECE
+
+
+@app.get("/sleep")
+async def sleep(request: Request) -> str:
+    """No answer at all."""
+    global sleeping  # noqa: PLW0603 - one number, for /state
+    sleeping += 1
+    try:
+        await trio.sleep_forever()
+    finally:
+        sleeping -= 1
+
+
+@app.post("/body")
+async def body(request: Request) -> str:
+    """The server has read the body before this begins."""
+    return str(len(request.body))
+
+
+@app.post("/upload", stream=True)
+async def upload(request: Request) -> str:
+    """Reads a body of any size, piece by piece."""
+    size = 0
+    async for piece in request.stream:
+        size += len(piece)
+    return str(size)
+
+
+@app.post("/unread", stream=True)
+async def unread(request: Request) -> str:
+    """Answers without a look at the body."""
+    return "thanks"
+
+
+@app.get("/state")
+async def state(request: Request) -> dict[str, int]:
+    """What must be as before when everybody has left; the connection that asks is one of those counted."""
+    return {
+        "connections": sum(server.connections for server in app._servers),
+        "tasks": trio.lowlevel.current_statistics().tasks_living,
+        "sleeping": sleeping,
+    }
