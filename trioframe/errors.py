@@ -45,8 +45,19 @@ __all__ = [
 CancelReason = Literal["disconnect", "timeout", "shutdown", "reset", "application"]
 
 
+# Python 3.11 and 3.12 still have the phrases of RFC 7231.
+_RENAMED = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+
+
 def reason_phrase(status: int) -> str:
     """The standard reason phrase of `status`, or "Unknown" (RFC 9110 section 15)."""
+    if status in _RENAMED:
+        return _RENAMED[status]
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 from collections.abc import Awaitable, Callable, Iterable
 
 import trio
 
-from .attack import Bounds, Figure, at_most, attack, equal, fact
-from .connection import GET, Connection, Verdict, connected, end_of
+from .attack import Bounds, Figure, at_most, attack, equal
+from .connection import GET, Connection, Verdict, ask, connected, end_of
 from .target import Target
 
 __all__: list[str] = []
@@ -50,6 +52,10 @@ def answered(what: str, verdicts: list[Verdict], status: int) -> Figure:
     )
 
 
+async def silence(connection: Connection) -> None:
+    """Neither send nor receive."""
+
+
 def drip(pieces: Iterable[bytes], interval: float) -> Behaviour:
     async def behave(connection: Connection) -> None:
         await connection.send_patiently(pieces, interval)
@@ -86,9 +92,6 @@ async def slowloris(target: Target) -> list[Figure]:
 async def idle(target: Target) -> list[Figure]:
     """300 connections: silent, idle after an answer, and idle but for empty lines."""
     first, later = (3, 4) if target.quick else (30, 75.5)
-
-    async def silence(connection: Connection) -> None:
-        pass
 
     async def ask_once(connection: Connection) -> None:
         await connection.send(GET % b"/ping")
@@ -164,7 +167,7 @@ async def body_burst_then_trickle(target: Target) -> list[Figure]:
 # An answer that is not read.
 
 
-@attack(Bounds(memory=16), quick={"SEND_TIMEOUT": 1})
+@attack(Bounds(memory=16, fresh=False), quick={"SEND_TIMEOUT": 1})
 async def never_read(target: Target) -> list[Figure]:
     """64 connections ask for 400 answers of 64 KiB each, and read none."""
     within = 4 if target.quick else 65
@@ -172,30 +175,54 @@ async def never_read(target: Target) -> list[Figure]:
     return await unread(target, 64, [requests], within)
 
 
-@attack(Bounds(memory=8), options={"MAX_REQUESTS_PER_CONNECTION": "inf"}, quick={"SEND_TIMEOUT": 1})
+@attack(Bounds(memory=8, fresh=False), options={"MAX_REQUESTS_PER_CONNECTION": "inf"}, quick={"SEND_TIMEOUT": 1})
 async def pipeline_unread(target: Target) -> list[Figure]:
     """16 connections ask for small answers without end, and read none."""
     within = 10 if target.quick else 70
     return await unread(target, 16, itertools.repeat((GET % b"/ping") * 500), within)
 
 
-async def unread(target: Target, count: int, pieces: Iterable[bytes], within: float) -> list[Figure]:
-    """Send and do not read; the server's end of it shows when sending fails, or in its own count of connections."""
+@attack(Bounds(memory=16, fresh=False), quick={"SEND_TIMEOUT": 1})
+async def read_slowly(target: Target) -> list[Figure]:
+    """64 connections ask for an answer of 64 MiB, made piece by piece, and read 100 bytes per second."""
+    within = 10 if target.quick else 70
+
+    async def read_a_little(connection: Connection) -> None:
+        while await connection.receive(100):
+            await trio.sleep(1)
+
+    return await unread(target, 64, [GET % b"/stream"], within, read_a_little)
+
+
+async def unread(
+    target: Target, count: int, pieces: Iterable[bytes], within: float, behave: Behaviour = silence
+) -> list[Figure]:
+    """Send, and then read nothing or little.
+
+    Who does not read does not see an end either, so it is the server that tells when they are gone.
+    """
     began = trio.current_time()
 
     async def one() -> None:
         async with connected(target, receive_buffer=4096) as connection:
             await connection.send_patiently(pieces, 0)
-            await ended.wait()
+            with contextlib.suppress(trio.BrokenResourceError):
+                await behave(connection)
+            await trio.sleep_forever()
 
     async with trio.open_nursery() as nursery:
-        ended = trio.Event()
         for _ in range(count):
             nursery.start_soon(one)
         await trio.sleep(0.5)
-        while await others_connected(target) and trio.current_time() - began < within + 5:
+        while await strangers(target) and trio.current_time() - began < within + 5:
             await trio.sleep(0.1)
         seconds = trio.current_time() - began
-        left = await others_connected(target)
+        left = await strangers(target)
         nursery.cancel_scope.cancel()
     return [equal("not ended", left, 0), at_most("ended after", seconds, within, "s")]
+
+
+async def strangers(target: Target) -> int:
+    """How many connections the server has, beside this question and the bystander's."""
+    connections: int = json.loads((await ask(target, b"/state")).body)["connections"]
+    return connections - 2

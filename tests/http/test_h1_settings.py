@@ -11,6 +11,7 @@ def test_every_setting_is_an_option() -> None:
         REQUEST_MAX_HEADER_SIZE=1000,
         REQUEST_MAX_TARGET_SIZE=500,
         REQUEST_MAX_HEADERS=7,
+        REQUEST_BUFFER_SIZE=5000,
         KEEP_ALIVE_TIMEOUT=1,
         REQUEST_TIMEOUT=2,
         BODY_TIMEOUT=3,
@@ -27,4 +28,18 @@ def test_every_setting_is_an_option() -> None:
     assert settings.limits.max_head_size == 1000
     assert settings.limits.max_target_size == 500
     assert settings.limits.max_headers == 7
-    assert [getattr(settings, name) for name in H1Settings.__slots__[1:]] == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, "allow"]
+    assert settings.limits.max_trailer_size == 1000
+    assert [getattr(settings, name) for name in H1Settings.__slots__[1:]] == [
+        5000,
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        7,
+        8,
+        9,
+        10,
+        "allow",
+    ]

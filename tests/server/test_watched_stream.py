@@ -8,7 +8,9 @@ import pytest
 import trio
 from trio.testing import MemoryReceiveStream, MemorySendStream, assert_checkpoints, memory_stream_pair
 
-from trioframe.server.watched_stream import READ_AHEAD, WatchedStream
+from trioframe.server.watched_stream import WatchedStream
+
+READ_AHEAD = 1000
 
 MemoryStream = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
 
@@ -27,7 +29,7 @@ class Listener:
 class Pair:
     def __init__(self, nursery: trio.Nursery) -> None:
         self.client, server = memory_stream_pair()
-        self.stream = WatchedStream(server, nursery.start_soon)
+        self.stream = WatchedStream(server, nursery.start_soon, READ_AHEAD)
         self.listener = Listener()
 
 

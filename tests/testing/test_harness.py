@@ -8,13 +8,11 @@ import pytest
 import trio
 
 from trioframe import App, NotFound, Request, RequestCancelled, Response, empty, text
-from trioframe.testing import Report, Watch, cancel_everywhere
-
-ALL = ("disconnect", "timeout", "shutdown", "application")
+from trioframe.testing import ALL_REASONS, Report, Watch, cancel_everywhere
 
 
 @pytest.fixture
-def app(autojump_clock) -> App:
+def app() -> App:
     return App("harness", env_prefix=None)
 
 
@@ -144,36 +142,35 @@ async def asks_to_be_cancelled(request: Request) -> Response:
     ],
     ids=lambda handler: handler.__name__,
 )
-async def test_correct_handlers_pass(app, handler):
+async def test_correct_handlers_pass(app, autojump_clock, handler):
     app.ctx.lock = trio.Lock()
     app.add_route(handler, "/")
-    report = await cancel_everywhere(app, "GET", "/", reasons=ALL)
+    report = await cancel_everywhere(app, "GET", "/", reasons=ALL_REASONS)
     report.check()
     assert report.complete
     assert report.checkpoints > 0
 
 
-async def test_every_checkpoint_is_tried_for_every_reason(app):
+async def test_every_checkpoint_is_tried_for_every_reason(app, autojump_clock):
     app.add_route(plain, "/")
-    report = await cancel_everywhere(app, "GET", "/", reasons=ALL)
-    assert (report.checkpoints, report.runs) == (3, 3 * len(ALL))
+    report = await cancel_everywhere(app, "GET", "/", reasons=ALL_REASONS)
+    assert (report.checkpoints, report.runs) == (3, 3 * len(ALL_REASONS))
 
 
-async def test_a_handler_that_is_not_cancelled_by_disconnects_passes_too(app):
+async def test_a_handler_that_is_not_cancelled_by_disconnects_passes_too(app, autojump_clock):
     app.add_route(plain, "/", on_disconnect="ignore")
     report = await cancel_everywhere(app, "GET", "/")
     report.check()
 
 
-async def test_a_handler_in_a_thread_is_waited_for():
-    app = App("harness", env_prefix=None)  # without an autojump clock, which does not know of threads
+async def test_a_handler_in_a_thread_is_waited_for(app):  # without an autojump clock, which does not know of threads
     app.add_route(lambda request: text("from a thread"), "/")
     report = await cancel_everywhere(app, "GET", "/")
     report.check()
-    assert report.checkpoints == 1
+    assert report.checkpoints == 2  # for its turn, and for the thread
 
 
-async def test_the_body_is_sent_and_can_be_cancelled_piece_by_piece(app):
+async def test_the_body_is_sent_and_can_be_cancelled_piece_by_piece(app, autojump_clock):
     received = []
 
     @app.post("/", stream=True)
@@ -190,21 +187,21 @@ async def test_the_body_is_sent_and_can_be_cancelled_piece_by_piece(app):
     assert received[-1] == [b"all of it"]
 
 
-async def test_what_the_app_answers_in_place_of_a_cancelled_handler_is_its_business(app):
+async def test_what_the_app_answers_in_place_of_a_cancelled_handler_is_its_business(app, autojump_clock):
     app.add_route(plain, "/")
 
     @app.exception(RequestCancelled)
     async def sorry(request: Request, error: RequestCancelled) -> Response:
         return text("sorry", status=418)
 
-    report = await cancel_everywhere(app, "GET", "/", reasons=ALL)
+    report = await cancel_everywhere(app, "GET", "/", reasons=ALL_REASONS)
     report.check()
 
 
 # --- bugs -------------------------------------------------------------------------------------------------------------
 
 
-async def test_swallowing_a_cancellation_is_found(app):
+async def test_swallowing_a_cancellation_is_found(app, autojump_clock):
     @app.get("/")
     async def swallows(request: Request) -> Response:
         try:
@@ -219,7 +216,7 @@ async def test_swallowing_a_cancellation_is_found(app):
     assert report.findings[0].place.endswith("in swallows: await trio.sleep(1)")
 
 
-async def test_turning_a_cancellation_into_an_answer_is_found(app):
+async def test_turning_a_cancellation_into_an_answer_is_found(app, autojump_clock):
     @app.get("/")
     async def turns(request: Request) -> Response:
         try:
@@ -232,7 +229,7 @@ async def test_turning_a_cancellation_into_an_answer_is_found(app):
     assert problems(report) == ["the handler swallowed its cancellation, and raised NotFound('Not Found')"]
 
 
-async def test_an_await_in_finally_that_skips_the_rest_is_found(app):
+async def test_an_await_in_finally_that_skips_the_rest_is_found(app, autojump_clock):
     watch = Watch()
 
     @app.get("/")
@@ -250,7 +247,7 @@ async def test_an_await_in_finally_that_skips_the_rest_is_found(app):
     assert {finding.checkpoint for finding in report.findings} == {1, 2}
 
 
-async def test_a_finalizer_that_is_cut_short_is_found(app):
+async def test_a_finalizer_that_is_cut_short_is_found(app, autojump_clock):
     watch = Watch()
 
     @app.get("/")
@@ -266,7 +263,7 @@ async def test_a_finalizer_that_is_cut_short_is_found(app):
     assert problems(report) == ["the finalizer 'rollback' was cut short"]
 
 
-async def test_a_task_that_goes_on_elsewhere_is_found(app, nursery):
+async def test_a_task_that_goes_on_elsewhere_is_found(app, autojump_clock, nursery):
     @app.get("/")
     async def forgets(request: Request) -> Response:
         nursery.start_soon(trio.sleep, 60)
@@ -278,7 +275,7 @@ async def test_a_task_that_goes_on_elsewhere_is_found(app, nursery):
     assert problem.startswith("the task trio.sleep goes on after it")
 
 
-async def test_a_task_that_ends_in_a_moment_is_no_problem(app, nursery):
+async def test_a_task_that_ends_in_a_moment_is_no_problem(app, autojump_clock, nursery):
     @app.get("/")
     async def leaves_something_to_do(request: Request) -> Response:
         nursery.start_soon(trio.sleep, 0.5)
@@ -289,7 +286,7 @@ async def test_a_task_that_ends_in_a_moment_is_no_problem(app, nursery):
     report.check()
 
 
-async def test_an_unclosed_async_generator_is_found(app):
+async def test_an_unclosed_async_generator_is_found(app, autojump_clock):
     async def rows():
         try:
             for row in range(3):
@@ -310,7 +307,7 @@ async def test_an_unclosed_async_generator_is_found(app):
     assert {finding.checkpoint for finding in report.findings} == {1, 2, 3}
 
 
-async def test_a_coroutine_that_is_not_awaited_any_more_is_found(app):
+async def test_a_coroutine_that_is_not_awaited_any_more_is_found(app, autojump_clock):
     async def undo() -> None:
         pass
 
@@ -326,7 +323,7 @@ async def test_a_coroutine_that_is_not_awaited_any_more_is_found(app):
     assert problem.endswith("undo' was never awaited")
 
 
-async def test_a_lock_that_is_kept_is_found_by_the_next_request(app):
+async def test_a_lock_that_is_kept_is_found_by_the_next_request(app, autojump_clock):
     lock = trio.Lock()
 
     @app.get("/")
@@ -342,7 +339,7 @@ async def test_a_lock_that_is_kept_is_found_by_the_next_request(app):
     assert report.runs == 1
 
 
-async def test_a_slot_that_is_kept_is_found_by_the_next_request(app):
+async def test_a_slot_that_is_kept_is_found_by_the_next_request(app, autojump_clock):
     slots = trio.CapacityLimiter(1)
 
     @app.get("/")
@@ -359,7 +356,7 @@ async def test_a_slot_that_is_kept_is_found_by_the_next_request(app):
     assert not report.complete
 
 
-async def test_an_error_while_unwinding_is_found(app):
+async def test_an_error_while_unwinding_is_found(app, autojump_clock):
     @app.get("/")
     async def stumbles(request: Request) -> Response:
         try:
@@ -374,7 +371,7 @@ async def test_an_error_while_unwinding_is_found(app):
     assert problem.endswith("failed: ZeroDivisionError('oops')")
 
 
-async def test_a_handler_that_does_not_end_is_found(app):
+async def test_a_handler_that_does_not_end_is_found(app, autojump_clock):
     @app.get("/")
     async def stays(request: Request) -> Response:
         try:
@@ -392,7 +389,7 @@ async def test_a_handler_that_does_not_end_is_found(app):
     assert "in stays: await trio.sleep(100)" in problem
 
 
-async def test_a_handler_that_does_not_end_once_cancelled_is_found(app):
+async def test_a_handler_that_does_not_end_once_cancelled_is_found(app, autojump_clock):
     @app.get("/")
     async def stays(request: Request) -> Response:
         try:
@@ -413,7 +410,7 @@ async def test_a_handler_that_does_not_end_once_cancelled_is_found(app):
 # --- the user's own judgement -----------------------------------------------------------------------------------------
 
 
-async def test_what_must_hold_afterwards_is_asked(app):
+async def test_what_must_hold_afterwards_is_asked(app, autojump_clock):
     held = []
     asked = 0
 
@@ -435,7 +432,7 @@ async def test_what_must_hold_afterwards_is_asked(app):
     assert problems(report)[0].startswith("afterwards: AssertionError: something is held")
 
 
-async def test_it_may_be_asked_asynchronously(app):
+async def test_it_may_be_asked_asynchronously(app, autojump_clock):
     app.add_route(plain, "/")
     asked = 0
 
@@ -451,7 +448,7 @@ async def test_it_may_be_asked_asynchronously(app):
 # --- what is wrong in any case ----------------------------------------------------------------------------------------
 
 
-async def test_what_goes_wrong_anyway_is_reported_once(app):
+async def test_what_goes_wrong_anyway_is_reported_once(app, autojump_clock):
     @app.get("/")
     async def fails(request: Request) -> Response:
         await trio.sleep(1)
@@ -462,7 +459,7 @@ async def test_what_goes_wrong_anyway_is_reported_once(app):
     assert report.runs == 1
 
 
-async def test_a_request_without_an_answer(app):
+async def test_a_request_without_an_answer(app, autojump_clock):
     @app.get("/")
     async def breaks(request: Request) -> None:
         response = await request.respond()
@@ -474,26 +471,26 @@ async def test_a_request_without_an_answer(app):
     assert not report.complete
 
 
-async def test_a_request_for_which_there_is_no_handler(app):
+async def test_a_request_for_which_there_is_no_handler(app, autojump_clock):
     report = await cancel_everywhere(app, "GET", "/nowhere")
     assert problems(report) == ["no handler ran: the answer was 404"]
     assert not report.complete
 
 
-async def test_a_request_that_is_refused(app):
+async def test_a_request_that_is_refused(app, autojump_clock):
     report = await cancel_everywhere(app, "GET", "/", headers={"Host": "a b"})
     assert any(problem.startswith("the server refused the request with 400") for problem in problems(report))
 
 
-async def test_a_reason_that_there_is_not(app):
+async def test_a_reason_that_there_is_not(app, autojump_clock):
     with pytest.raises(ValueError, match="no such reason: boredom; there are disconnect, timeout"):
-        await cancel_everywhere(app, "GET", "/", reasons=("boredom",))
+        await cancel_everywhere(app, "GET", "/", reasons=("boredom",))  # type: ignore[arg-type]
 
 
 # --- responses without end --------------------------------------------------------------------------------------------
 
 
-async def test_a_response_that_never_ends_is_tried_up_to_a_limit(app):
+async def test_a_response_that_never_ends_is_tried_up_to_a_limit(app, autojump_clock):
     @app.get("/")
     async def ticks(request: Request) -> None:
         response = await request.respond()
@@ -501,12 +498,12 @@ async def test_a_response_that_never_ends_is_tried_up_to_a_limit(app):
             await response.send("tick")
             await trio.sleep(1)
 
-    report = await cancel_everywhere(app, "GET", "/", limit=5, reasons=ALL)
+    report = await cancel_everywhere(app, "GET", "/", limit=5, reasons=ALL_REASONS)
     report.check()
-    assert (report.checkpoints, report.runs) == (5, 5 * len(ALL))
+    assert (report.checkpoints, report.runs) == (5, 5 * len(ALL_REASONS))
 
 
-async def test_a_limit_that_is_not_reached(app):
+async def test_a_limit_that_is_not_reached(app, autojump_clock):
     app.add_route(plain, "/")
     report = await cancel_everywhere(app, "GET", "/", limit=5)
     report.check()
@@ -516,7 +513,7 @@ async def test_a_limit_that_is_not_reached(app):
 # --- the harness itself -----------------------------------------------------------------------------------------------
 
 
-async def test_it_can_be_cancelled_itself(app):
+async def test_it_can_be_cancelled_itself(app, autojump_clock):
     ended = []
 
     @app.get("/")
@@ -533,7 +530,7 @@ async def test_it_can_be_cancelled_itself(app):
     assert ended == [True]
 
 
-async def test_it_leaves_the_logging_as_it_was(app):
+async def test_it_leaves_the_logging_as_it_was(app, autojump_clock):
     handlers = logging.getLogger("trioframe").handlers.copy()
     app.add_route(plain, "/")
     await cancel_everywhere(app, "GET", "/")

@@ -74,13 +74,14 @@ async def test_trio_keeps_its_hooks():
 
 def test_a_coroutine_that_is_dropped_is_named():
     with coroutines_never_awaited() as complaints:
-        nothing()
+        _ = nothing()
+        del _
     assert complaints == ["coroutine 'nothing' was never awaited"]
 
 
 def test_also_one_in_a_cycle():
     with coroutines_never_awaited() as complaints:
-        cycle = [nothing()]
+        cycle: list[object] = [nothing()]
         cycle.append(cycle)
         del cycle
     assert complaints == ["coroutine 'nothing' was never awaited"]
@@ -92,14 +93,13 @@ async def test_an_awaited_one_is_fine():
     assert complaints == []
 
 
-def test_other_warnings_are_given_afterwards():
-    with pytest.warns(UserWarning, match="look out") as given:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always")
-            with coroutines_never_awaited() as complaints:
-                warnings.warn("look out", UserWarning, stacklevel=1)
+def test_other_warnings_are_given_afterwards(recwarn):
+    warnings.simplefilter("always")
+    with coroutines_never_awaited() as complaints:
+        warnings.warn("look out", UserWarning, stacklevel=1)
     assert complaints == []
-    assert given[0].filename == __file__
+    [given] = recwarn
+    assert (str(given.message), given.filename) == ("look out", __file__)
 
 
 def test_warnings_that_are_errors_stay_errors():

@@ -37,7 +37,6 @@ __all__ = ["H1Driver", "Observer"]
 
 logger = logging.getLogger("trioframe.http")
 
-RECEIVE_SIZE = 64 * 1024  # bytes asked of the transport at once
 _PLAIN: Sequence[tuple[bytes, bytes]] = ((b"content-type", b"text/plain; charset=utf-8"),)
 
 
@@ -158,7 +157,8 @@ class H1Driver:
             await self._handler(exchange)
             await exchange.complete()
         except RequestCancelled as exc:
-            exchange.status = exc.status
+            if not exchange.finished:  # else the client has its answer, and only children were cancelled
+                exchange.status = exc.status
             if exc.status == 503:
                 await self._apologise(exchange, 503)
         except RemoteProtocolError as exc:
@@ -262,4 +262,4 @@ class H1Driver:
 
     async def receive(self) -> None:
         """Wait for bytes and give them to the wire."""
-        self.wire.receive_data(await self.transport.receive_some(RECEIVE_SIZE))
+        self.wire.receive_data(await self.transport.receive_some(self.settings.buffer_size))

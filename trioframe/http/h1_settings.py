@@ -16,6 +16,7 @@ class H1Settings:
     """Times in seconds, sizes in bytes; the options of `Config` explain themselves."""
 
     limits: H1Limits
+    buffer_size: int
     keep_alive_timeout: float
     request_timeout: float
     body_timeout: float
@@ -36,7 +37,9 @@ class H1Settings:
                 max_head_size=config.REQUEST_MAX_HEADER_SIZE,
                 max_target_size=config.REQUEST_MAX_TARGET_SIZE,
                 max_headers=config.REQUEST_MAX_HEADERS,
+                max_trailer_size=config.REQUEST_MAX_HEADER_SIZE,
             ),
+            buffer_size=config.REQUEST_BUFFER_SIZE,
             keep_alive_timeout=config.KEEP_ALIVE_TIMEOUT,
             request_timeout=config.REQUEST_TIMEOUT,
             body_timeout=config.BODY_TIMEOUT,

@@ -103,7 +103,7 @@ class RequestNursery:
 
     def _check_open(self) -> None:
         if self._expired:
-            raise RuntimeError("this request is over; use app.add_task for work that outlives it")
+            raise RuntimeError("this request is over, and no task can be started in its nursery any more")
 
     # --- for the owner of the request --------------------------------------------------------------------------------
 

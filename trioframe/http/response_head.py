@@ -37,7 +37,7 @@ class FinalHead(NamedTuple):
 # status-line = HTTP-version SP status-code SP [ reason-phrase ] (RFC 9112 section 4).  The version is the highest we
 # speak, whatever the peer's (RFC 9110 section 6.2).
 _STATUS_LINES: Final = {
-    status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode("ascii")) for status in HTTPStatus
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status, reason_phrase(status).encode("ascii")) for status in HTTPStatus
 }
 
 # Fields that take part in framing or are added by us; they are taken out of what the application gives.

@@ -189,7 +189,7 @@ class Server:
 
     async def _drive(self, stream: trio.abc.Stream, conn: ConnInfo, nursery: trio.Nursery) -> None:
         driver = H1Driver(
-            WatchedStream(stream, nursery.start_soon),
+            WatchedStream(stream, nursery.start_soon, self._settings.buffer_size),
             self._handler,
             conn=conn,
             settings=self._settings,

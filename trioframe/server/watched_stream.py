@@ -7,7 +7,7 @@ Rules of this file:
 
 * The reader starts with the first `watch`; until then, and after the end, nothing runs.  From then on only the reader
   receives from the stream below, and `receive_some` takes from the buffer.
-* At most `READ_AHEAD` bytes wait.  A full buffer stops the reader: then TCP pushes back, and the going of that peer is
+* A bounded number of bytes waits.  A full buffer stops the reader: then TCP pushes back, and the going of that peer is
   seen when something is read or sent.
 * Lingering takes the stream back from the reader.
 * What ended the stream is remembered: a listener that comes later is told at once, a reader of bytes is told after the
@@ -25,9 +25,8 @@ from ..http.transport import PeerListener, Transport
 from .linger import linger
 from .sockets import reset_on_close
 
-__all__ = ["READ_AHEAD", "WatchedStream"]
+__all__ = ["WatchedStream"]
 
-READ_AHEAD = 64 * 1024  # bytes
 LINGER_MAX_SIZE = 16 * 1024 * 1024  # bytes read and thrown away while lingering
 
 
@@ -37,10 +36,12 @@ class WatchedStream(Transport):
     Parameters:
       stream: the bytes; closed with this one.
       spawn: starts a task that lives at most as long as the connection.
+      read_ahead: bytes that may wait.
     """
 
-    def __init__(self, stream: trio.abc.Stream, spawn: Spawn) -> None:
+    def __init__(self, stream: trio.abc.Stream, spawn: Spawn, read_ahead: int = 64 * 1024) -> None:
         self.stream = stream
+        self._read_ahead_size = read_ahead
         self._spawn = spawn
         self._listener: PeerListener | None = None
         self._reading_ahead = False
@@ -72,14 +73,14 @@ class WatchedStream(Transport):
     async def _read_ahead(self) -> None:
         with self._reader:
             while not self._ended:
-                while len(self._buffer) >= READ_AHEAD:
+                while len(self._buffer) >= self._read_ahead_size:
                     await self._changed.park()
                 await self._read_once()
         self._reader_done.set()
 
     async def _read_once(self) -> None:
         try:
-            data = await self.stream.receive_some(READ_AHEAD - len(self._buffer))
+            data = await self.stream.receive_some(self._read_ahead_size - len(self._buffer))
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             self._ended, self._error = True, exc
         else:

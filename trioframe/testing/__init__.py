@@ -6,9 +6,11 @@ from .harness import cancel_everywhere
 from .memory import MemoryStream, memory_pair
 from .peer import Peer, PeerResponse, connect
 from .report import Finding, Report
+from .trial import ALL_REASONS
 from .watch import Watch
 
 __all__ = [
+    "ALL_REASONS",
     "FaultyStream",
     "Finding",
     "MemoryStream",

@@ -55,7 +55,7 @@ class Checkpoints(trio.abc.Instrument):
         self._handler: Task | None = None  # while it runs the handler
         self._lifetime: Lifetime | None = None
         self._stepping: Task | None = None
-        self._was_cancelled = False  # when the current step began
+        self._was_cancelled = False  # when the current step began, or the last one ended
         self._exits = trio.lowlevel.ParkingLot()
 
     def begin(self, lifetime: Lifetime) -> None:
@@ -93,6 +93,7 @@ class Checkpoints(trio.abc.Instrument):
             if self.passed == self._target:
                 self.place = place_of(task)
                 self._act()
+        self._was_cancelled = self._cancelled
 
     def task_spawned(self, task: Task) -> None:
         if self._stepping is not None and self.owns(self._stepping):

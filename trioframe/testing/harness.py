@@ -16,13 +16,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import get_args
 
 import h11
 
 from ..app.app import App
 from .report import Finding, Report
-from .trial import Reason, Scenario, Trial
+from .trial import ALL_REASONS, Reason, Scenario, Trial
 from .watch import Watch
 
 __all__ = ["cancel_everywhere"]
@@ -67,8 +66,8 @@ async def cancel_everywhere(
 
     If cancelled, the request that runs is cancelled too.
     """
-    if unknown := set(reasons) - set(get_args(Reason)):
-        raise ValueError(f"no such reason: {', '.join(sorted(unknown))}; there are {', '.join(get_args(Reason))}")
+    if unknown := set(reasons) - set(ALL_REASONS):
+        raise ValueError(f"no such reason: {', '.join(sorted(unknown))}; there are {', '.join(ALL_REASONS)}")
     scenario = Scenario(
         app=app,
         method=method,

@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, TypeVar, TypeVarTuple
+from typing import Literal, TypeVar, TypeVarTuple, get_args
 
 import trio
 
@@ -33,12 +33,13 @@ from .peer import Peer, PeerResponse
 from .place import place_of
 from .watch import Watch
 
-__all__ = ["Reason", "Scenario", "Trial"]
+__all__ = ["ALL_REASONS", "Reason", "Scenario", "Trial"]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 Reason = Literal["disconnect", "timeout", "shutdown", "application"]
+ALL_REASONS: tuple[Reason, ...] = get_args(Reason)
 
 SETTLE = 1.0  # seconds that tasks outside the request may go on after it
 

@@ -1,0 +1,108 @@
+"""An app on real sockets, in the test's own Trio run: served as long as the block lasts, and never for long."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import trio
+import trustme
+from integration.raw_client import RawClient
+
+from trioframe import App
+
+HARD_LIMIT = 15.0  # seconds a test may take at the very most, on a machine with other things to do
+
+
+class Certificates:
+    """An authority, a server's certificate for this machine, and a client that trusts it."""
+
+    def __init__(self) -> None:
+        self.authority = trustme.CA()
+        self.server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.server.set_alpn_protocols(["http/1.1"])
+        self.authority.issue_cert("localhost", "127.0.0.1", "::1").configure_cert(self.server)
+        self.client = ssl.create_default_context()
+        self.authority.configure_trust(self.client)
+
+
+@dataclass
+class Live:
+    """A server that runs.
+
+    Attributes:
+      task: the task of `app.serve`; all that the server does, it does in this one and below.
+    """
+
+    app: App
+    listeners: list[Any]
+    task: trio.lowlevel.Task
+    ended: trio.Event
+
+    @property
+    def port(self) -> int:
+        return int(self.listeners[0].socket.getsockname()[1])
+
+    def url(self, path: str = "/", scheme: str = "http", host: str = "127.0.0.1") -> str:
+        return f"{scheme}://{host}:{self.port}{path}"
+
+    async def connect(
+        self, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", receive_buffer: int | None = None
+    ) -> RawClient:
+        return await connect(host, self.port, tls=tls, receive_buffer=receive_buffer)
+
+    def is_running(self) -> bool:
+        return not self.ended.is_set()
+
+
+async def connect(
+    host: str, port: int, *, tls: ssl.SSLContext | None = None, receive_buffer: int | None = None
+) -> RawClient:
+    """A client that speaks bytes.
+
+    Parameters:
+      receive_buffer: bytes for the kernel to keep; has to be said before it connects, as TCP announces it then.
+    """
+    sock = trio.socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    if receive_buffer is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    await sock.connect((host, port))
+    transport = trio.SocketStream(sock)
+    if tls is None:
+        return RawClient(transport, sock)
+    stream = trio.SSLStream(transport, tls, server_hostname=host)
+    await stream.do_handshake()
+    return RawClient(stream, sock)
+
+
+@asynccontextmanager
+async def serving(
+    app: App, host: str | None = "127.0.0.1", port: int | None = 0, *, limit: float = HARD_LIMIT, **options: Any
+) -> AsyncIterator[Live]:
+    """Serve `app` with `options` of `App.serve`, on a free port of loopback if they say nothing else."""
+    if options.keys() & {"unix", "fd", "listeners"}:
+        host = port = None
+    ended = trio.Event()
+
+    async def serve(*, task_status: trio.TaskStatus[Any]) -> None:
+        await app.serve(host, port, task_status=task_status, **options)
+        ended.set()
+
+    with trio.fail_after(limit):
+        async with trio.open_nursery() as nursery:
+            listeners = await nursery.start(partial(serve))
+            (task,) = nursery.child_tasks
+            yield Live(app, listeners, task, ended)
+            nursery.cancel_scope.cancel(reason="the test is over")
+
+
+@contextmanager
+def free_port() -> Iterator[int]:
+    """A port that is taken as long as the block lasts, and whose number was free before."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        yield sock.getsockname()[1]
