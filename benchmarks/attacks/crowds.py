@@ -57,7 +57,7 @@ async def descriptors_exhausted(target: Target) -> list[Figure]:
         # One leaves: the next in the queue must be answered, and all the others when the rest has left.
         waiting = connections[answered:]
         first = await seconds_until_answered(connections[:1], waiting[:1])
-        rest = await seconds_until_answered(connections[:answered], waiting[: answered // 2])
+        rest = await seconds_until_answered(connections[:answered], waiting[1 : answered // 2])
     return [
         at_most("file descriptors", used, 64),
         at_least("answered", answered, 40),

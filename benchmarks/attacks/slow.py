@@ -56,9 +56,13 @@ async def silence(connection: Connection) -> None:
     """Neither send nor receive."""
 
 
-def drip(pieces: Iterable[bytes], interval: float) -> Behaviour:
+def drip(*pieces: bytes, then: bytes = b"", interval: float = 1.0) -> Behaviour:
+    """Send `pieces` at once, and then `then` again and again."""
+
     async def behave(connection: Connection) -> None:
-        await connection.send_patiently(pieces, interval)
+        await connection.send_patiently(pieces, 0)
+        if then:
+            await connection.send_patiently(itertools.repeat(then), interval)
 
     return behave
 
@@ -83,7 +87,7 @@ async def together(*attacks: Awaitable[list[Figure]]) -> list[Figure]:
 async def slowloris(target: Target) -> list[Figure]:
     """200 connections send a head, one byte per second."""
     within = 3 if target.quick else 30
-    slow = drip(itertools.chain([HEAD_BEGUN], itertools.repeat(b"x")), 1.0)
+    slow = drip(HEAD_BEGUN, then=b"x")
     verdicts = await endings(target, CROWD, slow, patience=within + 5)
     return [*gone("slowloris", verdicts, within), answered("slowloris", verdicts, 408)]
 
@@ -123,7 +127,7 @@ async def body_trickle(target: Target) -> list[Figure]:
     within = 3 if target.quick else 60
 
     async def case(what: str, head: bytes, piece: bytes, status: int) -> list[Figure]:
-        slow = drip(itertools.chain([head], itertools.repeat(piece)), 1.0)
+        slow = drip(head, then=piece)
         verdicts = await endings(target, CROWD // 4, slow, patience=within + 5)
         return [*gone(what, verdicts, within), answered(what, verdicts, status)]
 
@@ -143,7 +147,7 @@ async def body_stall(target: Target) -> list[Figure]:
     much = bytes(200 * 1024)
 
     async def case(what: str, *pieces: bytes) -> list[Figure]:
-        verdicts = await endings(target, 20, drip(pieces, 0), patience=within + 5)
+        verdicts = await endings(target, 20, drip(*pieces), patience=within + 5)
         return [*gone(what, verdicts, within), answered(what, verdicts, 408)]
 
     return await together(
@@ -159,7 +163,7 @@ async def body_burst_then_trickle(target: Target) -> list[Figure]:
     """20 bodies of 1 MiB come at once but for their last kilobyte, which trickles."""
     within = 3 if target.quick else 60.5
     size = 1024 * 1024
-    slow = drip(itertools.chain([LENGTH % (b"/body", size), bytes(size - 1024)], itertools.repeat(b"x")), 0.2)
+    slow = drip(LENGTH % (b"/body", size), bytes(size - 1024), then=b"x", interval=0.2)
     verdicts = await endings(target, 20, slow, patience=within + 5)
     return gone("trickling behind a burst", verdicts, within)
 
@@ -214,10 +218,9 @@ async def unread(
         for _ in range(count):
             nursery.start_soon(one)
         await trio.sleep(0.5)
-        while await strangers(target) and trio.current_time() - began < within + 5:
+        while (left := await strangers(target)) and trio.current_time() - began < within + 5:
             await trio.sleep(0.1)
         seconds = trio.current_time() - began
-        left = await strangers(target)
         nursery.cancel_scope.cancel()
     return [equal("not ended", left, 0), at_most("ended after", seconds, within, "s")]
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trioframe.errors import RequestCancelled
 from trioframe.http.lifetime import Lifetime
@@ -154,3 +154,107 @@ async def test_force_lifts_a_shield(lifetime: Lifetime, autojump_clock: MockCloc
 
     await expect_cancelled(lifetime, handler, "shutdown")
     assert trio.current_time() == 0
+
+
+async def test_a_block_cut_short_is_not_left_as_if_it_had_ended(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> str:
+        lifetime.cancel("disconnect")
+        with lifetime.shielded(1):
+            await trio.sleep_forever()
+        return "committed"
+
+    await expect_cancelled(lifetime, handler, "disconnect")
+
+
+async def test_nor_within_the_grace(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> str:
+        try:
+            with lifetime.cancellable():
+                lifetime.cancel("disconnect")
+                await trio.sleep_forever()
+        except RequestCancelled:
+            with lifetime.shielded(1):
+                await trio.sleep_forever()
+        return "committed"
+
+    await expect_cancelled(lifetime, handler, "disconnect")
+    assert trio.current_time() == 1
+
+
+async def test_cleaning_up_has_its_whole_time(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    saved: list[float] = []
+
+    async def handler() -> None:
+        lifetime.cancel("timeout")
+        with trio.CancelScope(shield=True):
+            await trio.sleep(4)  # a thread, say
+        with lifetime.shielded(2):
+            await trio.sleep(1)
+            saved.append(trio.current_time())
+
+    await lifetime.run(handler)
+    assert saved == [5]
+
+
+async def test_outside_the_handler_too(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> None:
+        lifetime.cancel("timeout")
+        await trio.sleep_forever()
+
+    await expect_cancelled(lifetime, handler, "timeout")
+    await trio.sleep(10)
+    with lifetime.shielded(2):
+        await trio.sleep(1)
+    with pytest.raises(RequestCancelled), lifetime.shielded(2):
+        await trio.sleep(3)
+
+
+async def test_a_cancellable_block_raises_however_late_it_notices(
+    lifetime: Lifetime, autojump_clock: MockClock
+) -> None:
+    async def handler() -> str:
+        try:
+            with lifetime.cancellable():
+                lifetime.cancel("timeout")
+                with trio.CancelScope(shield=True):
+                    await trio.sleep(2 * GRACE)
+                await trio.sleep_forever()
+        except RequestCancelled:
+            await trio.sleep(GRACE / 2)
+        return "cleaned up"
+
+    assert await lifetime.run(handler) == "cleaned up"
+
+
+async def test_a_failure_of_the_handler_ends_the_shield_of_a_child(
+    lifetime: Lifetime, autojump_clock: MockClock
+) -> None:
+    async def child() -> None:
+        with lifetime.shielded(1):
+            await trio.sleep_forever()
+
+    async def handler() -> None:
+        lifetime.nursery.start_soon(child)
+        await wait_all_tasks_blocked()
+        raise ValueError("handler")
+
+    with pytest.raises(ValueError, match="handler") as caught:
+        await lifetime.run(handler)
+    assert trio.current_time() == 1
+    assert not hasattr(caught.value, "__notes__")
+
+
+async def test_a_failure_of_a_child_ends_the_shield_of_the_handler(
+    lifetime: Lifetime, autojump_clock: MockClock
+) -> None:
+    async def child() -> None:
+        raise ValueError("child")
+
+    async def handler() -> None:
+        lifetime.nursery.start_soon(child)
+        with lifetime.shielded(1):
+            await trio.sleep_forever()
+
+    with pytest.RaisesGroup(ValueError):
+        await lifetime.run(handler)
+    assert trio.current_time() == 1

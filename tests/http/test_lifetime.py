@@ -247,6 +247,19 @@ async def test_a_deadline_cancels_as_timeout(lifetime: Lifetime, autojump_clock:
     assert trio.current_time() == 3
 
 
+async def test_a_deadline_that_passed_first_wins(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def handler() -> None:
+        lifetime.deadline = trio.current_time() + 1
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(2)
+            lifetime.peer_reset()
+
+    await expect_cancelled(lifetime, handler, "timeout")
+
+
 async def test_an_error_after_the_deadline_has_the_note(lifetime: Lifetime, autojump_clock: MockClock) -> None:
     async def handler() -> None:
         lifetime.deadline = trio.current_time() + 3
@@ -445,6 +458,17 @@ async def test_the_disconnect_can_be_waited_for(lifetime: Lifetime, autojump_clo
             await lifetime.wait_disconnected()
 
     await lifetime.run(handler)
+
+
+async def test_who_waits_for_the_disconnect_is_let_go_when_the_request_is_over(
+    lifetime: Lifetime, nursery: trio.Nursery
+) -> None:
+    async def handler() -> None:
+        nursery.start_soon(lifetime.wait_disconnected)
+        await trio.testing.wait_all_tasks_blocked()
+
+    await lifetime.run(handler)
+    lifetime.end()
 
 
 # --- the nursery of the request ---------------------------------------------------------------------------------------

@@ -1,15 +1,32 @@
-"""What the integration tests share: certificates, and the records of the access log."""
+"""What the integration tests share: certificates, the records of the access log, and figures for the summary."""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import trio
 from integration.live_server import Certificates
+
+_FIGURES: dict[str, list[float]] = {}
+
+
+@pytest.fixture
+def figure() -> Callable[[str, float], None]:
+    """Keeps a measured figure: ``figure("what, in which unit", value)``; the summary shows them all."""
+    return lambda what, value: _FIGURES.setdefault(what, []).append(value)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _FIGURES:
+        terminalreporter.section("figures")
+    for what, values in sorted(_FIGURES.items()):
+        values.sort()
+        spread = f"{values[0]:g} to {values[-1]:g}, median {values[len(values) // 2]:g}"
+        terminalreporter.write_line(f"{what}: {spread if len(values) > 1 else f'{values[0]:g}'}")
 
 
 @pytest.fixture(scope="session")
@@ -34,11 +51,10 @@ class AccessRecords(logging.Handler):
 @pytest.fixture
 def access_records() -> Iterator[AccessRecords]:
     logger = logging.getLogger("trioframe.access")
-    level, propagate = logger.level, logger.propagate
+    level = logger.level
     records = AccessRecords()
     logger.addHandler(records)
     logger.setLevel(logging.INFO)
     yield records
     logger.removeHandler(records)
     logger.setLevel(level)
-    logger.propagate = propagate

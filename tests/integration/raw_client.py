@@ -39,7 +39,8 @@ class RawClient(trio.abc.AsyncResource):
         parser = h11.Connection(h11.CLIENT)
         parser.send(h11.Request(method=method, target="/", headers=[("Host", "-")]))
         parser.send(h11.EndOfMessage())
-        parser.receive_data(self._received)
+        if self._received:  # to h11 no bytes are the end
+            parser.receive_data(self._received)
         answer = Answer(0, {}, b"")
         while True:
             event = parser.next_event()
@@ -90,9 +91,13 @@ class RawClient(trio.abc.AsyncResource):
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
-    async def aclose(self) -> None:
-        """Politely: with TLS, close_notify first."""
+    async def say_goodbye(self) -> None:
+        """Politely: with TLS, close_notify before FIN."""
         await self.stream.aclose()
+
+    async def aclose(self) -> None:
+        self.sock.close()
+        await trio.lowlevel.checkpoint()
 
 
 def request_for(path: str, headers: str = "", method: str = "GET") -> bytes:

@@ -18,7 +18,7 @@ from integration.raw_client import request_for
 
 from trioframe import App, Request, Response, html, json, text
 
-BLOCK = bytes(range(256)) * 256  # 64 KiB
+BLOCK = bytes(range(256)) * 256  # 64 KiB: what an echo may send back to a client that has not begun to read
 
 
 def make_app(**config: Any) -> App:
@@ -183,7 +183,7 @@ async def test_httpx():
         assert first["connection"] == second["connection"]
         assert (await http.head("/")).headers["content-length"] == "14"
         assert (await http.options("/size")).headers["allow"] == "OPTIONS, POST, PUT"
-        assert (await http.put("/echo", content=upload())).content == BLOCK * 10
+        assert (await http.put("/echo", content=BLOCK)).content == BLOCK
         assert (await http.post("/size", content=upload())).json() == {"size": len(BLOCK) * 10, "chunked": True}
         assert (await http.get("/nowhere")).status_code == 404
         assert (await http.get("/about")).json()["connection"] == first["connection"]
@@ -192,8 +192,7 @@ async def test_httpx():
 async def test_httpx_leaves_a_stream_half_way_and_is_served_again():
     async with serving(make_app()) as live, httpx2.AsyncClient(base_url=live.url(), trust_env=False) as http:
         async with http.stream("GET", "/count/1000000") as response:
-            async for _ in response.aiter_bytes():
-                break
+            assert response.status_code == 200
         assert (await http.get("/")).text == "Hello, world!\n"
 
 
@@ -219,7 +218,8 @@ async def test_httpx_and_tls(certificates: Certificates):
         httpx2.AsyncClient(base_url=live.url("/", "https"), verify=certificates.client, trust_env=False) as http,
     ):
         assert (await http.get("/about")).json()["scheme"] == "https"
-        assert (await http.put("/echo", content=BLOCK * 10)).content == BLOCK * 10
+        assert (await http.put("/echo", content=BLOCK)).content == BLOCK
+        assert (await http.post("/size", content=BLOCK * 10)).json()["size"] == len(BLOCK) * 10
 
 
 async def test_a_tls_answer_that_ends_with_the_connection_is_known_to_be_whole(certificates: Certificates):
@@ -267,9 +267,8 @@ async def test_a_thousand_pipelined_requests_reach_a_client_that_reads_late():
     """More than any buffer holds: the client sends all before it reads, while the server sends as it goes."""
     async with serving(make_app(MAX_REQUESTS_PER_CONNECTION=5000)) as live, await live.connect() as client:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(client.send, request_for("/") * 4000)
-            for _ in range(4000):
-                assert (await client.answer()).body == b"Hello, world!\n"
+            nursery.start_soon(client.send, request_for("/") * 4000 + request_for("/", "Connection: close\r\n"))
+            assert (await client.rest()).count(b"\r\n\r\nHello, world!\n") == 4001
 
 
 async def test_a_request_that_comes_byte_by_byte():

@@ -62,6 +62,12 @@ async def test_pipelined_responses_are_read_one_at_a_time(app):
         assert [(await peer.receive_response()).status for _ in range(3)] == [200, 404, 200]
 
 
+async def test_responses_may_arrive_together():
+    peer, server = peer_of_a_script()
+    await server.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none" * 2)
+    assert [(await peer.receive_response()).body for _ in range(2)] == [b"one", b"one"]
+
+
 async def test_a_response_to_head_has_no_body(app):
     async with connect(app) as peer:
         await peer.send(GET.replace(b"GET", b"HEAD") + GET)

@@ -40,7 +40,8 @@ class Block:
         self._lifetime = lifetime
         self.scope = trio.CancelScope()
 
-    def arrange(self, cut: float, reason: CancelReason | None) -> None:
+    def arrange(self, cut: float, failed_at: float, reason: CancelReason | None) -> None:
+        """Follow the request, which is cancelled at `cut`, and in which something failed at `failed_at`."""
         if reason is None:
             self.scope.deadline = cut
         else:
@@ -56,6 +57,14 @@ class Block:
         swallowed = bool(self.scope.__exit__(kind, error, traceback))
         self._lifetime.leave(self, caught=self.scope.cancelled_caught)
         return swallowed
+
+    def _raise_if_caught(self) -> None:
+        if self.scope.cancelled_caught:
+            cancelled = RequestCancelled(self._lifetime.settle())
+            try:
+                raise cancelled
+            finally:
+                cancelled.__context__ = None  # the Cancelled would keep the frames of the block alive
 
 
 class Cancellable(Block):
@@ -73,12 +82,7 @@ class Cancellable(Block):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         swallowed = super().__exit__(kind, error, traceback)
-        if self.scope.cancelled_caught:
-            cancelled = RequestCancelled(self._lifetime.settle())
-            try:
-                raise cancelled
-            finally:
-                cancelled.__context__ = None  # the Cancelled would keep the frames of the block alive
+        self._raise_if_caught()
         return swallowed
 
 
@@ -86,15 +90,31 @@ class Shielded(Block):
     """See `Lifetime.shielded`.
 
     Nothing cancels the block while it lasts, but it may go on for at most `timeout` seconds once the request has been
-    cancelled; then the block is cancelled, and with it the handler.
+    cancelled, or has failed in another task.  Then the block is cancelled, and never left as if it had ended.
     """
 
-    __slots__ = ("_timeout",)
+    __slots__ = ("_entered", "_timeout")
 
     def __init__(self, lifetime: Lifetime, timeout: float) -> None:
         super().__init__(lifetime)
         self._timeout = timeout
+        self._entered = trio.current_time()
         self.scope.shield = True
 
-    def arrange(self, cut: float, reason: CancelReason | None) -> None:
-        self.scope.deadline = min(cut + self._timeout, self._lifetime.latest)
+    def arrange(self, cut: float, failed_at: float, reason: CancelReason | None) -> None:
+        """It has its whole time also if the request was cancelled before: cleaning up is what it is for."""
+        ending = max(min(cut, failed_at), self._entered)
+        self.scope.deadline = min(ending + self._timeout, self._lifetime.latest)
+
+    def __enter__(self) -> None:
+        self._entered = trio.current_time()
+        super().__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        # A block that was cut short goes on raising Cancelled if the request's own scope is there to catch it.
+        self.scope.shield = False
+        swallowed = super().__exit__(kind, error, traceback)
+        self._raise_if_caught()
+        return swallowed

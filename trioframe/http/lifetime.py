@@ -13,9 +13,9 @@ Rules of this file:
   ====================  ==========================================================
   scope                 is cancelled at
   ====================  ==========================================================
-  request               the cut; plus the grace, once a `cancellable` block stood up for the handler
+  request               the cut; but not while a `cancellable` block stands up for it, and then after the grace
   `cancellable` block   the cut
-  `shielded` block      the cut plus its own timeout
+  `shielded` block      its own timeout after the cut, or after a failure in another task of the request
   children              the cut
   ====================  ==========================================================
 
@@ -67,9 +67,11 @@ class Lifetime:
         "_deadline_is_explicit",
         "_disconnected_event",
         "_ebb",
+        "_failed_at",
+        "_failed_during",
         "_grace",
+        "_grace_until",
         "_half_close",
-        "_in_grace",
         "_nursery",
         "_on_disconnect",
         "_running",
@@ -103,7 +105,9 @@ class Lifetime:
         self._ebb: Ebb | None = None
         self._cut_at = math.inf  # when `cancel` was called
         self.latest = math.inf  # what `force` said
-        self._in_grace = False
+        self._grace_until = math.inf  # once a `cancellable` block was cancelled
+        self._failed_at = math.inf  # when the handler or a child first raised
+        self._failed_during: CancelReason | None = None  # the cancellation it raised in
         self._running = False
         self._blocks: list[Block] = []
         self._nursery: RequestNursery | None = None
@@ -148,6 +152,7 @@ class Lifetime:
         try:
             result = await fn(*args)
         except BaseException as exc:
+            self._note_failure()
             if self._nursery is not None:
                 await self._nursery.close(exc)
             raise
@@ -164,17 +169,24 @@ class Lifetime:
         self._annotate(error)
         return error
 
+    def _note_failure(self) -> None:
+        """Something of this request has raised; remember when, and in which cancellation."""
+        if self._failed_at == math.inf:
+            self._failed_at = trio.current_time()
+            self._failed_during = self.reason or ("timeout" if self._failed_at >= self._deadline else None)
+            if self._blocks:
+                self._arrange()
+
     def _annotate(self, error: BaseException) -> None:
-        if reason := self.reason or ("timeout" if trio.current_time() >= self._deadline else None):
-            error.add_note(f"raised while the request was being cancelled: {WHY[reason]}")
+        if self._failed_during is not None:
+            error.add_note(f"raised while the request was being cancelled: {WHY[self._failed_during]}")
 
     # --- cancelling --------------------------------------------------------------------------------------------------
 
     def cancel(self, reason: CancelReason = "application") -> None:
-        """End the request now, for `reason`.  Cancelling again changes nothing."""
+        """End the request now, for `reason`; changes nothing if it was cancelled, or its deadline passed, before."""
         if self.reason is None:
-            self.reason = reason
-            self._cut_at = trio.current_time()
+            self.settle(reason)
             self._arrange()
 
     def force(self, within: float = 0) -> None:
@@ -264,8 +276,13 @@ class Lifetime:
         if self._ebb is not None:
             self._ebb.restart()
 
+    def end(self) -> None:
+        """The request is over: nobody will tell of its peer any more, so whoever still waits for that is let go."""
+        if self._disconnected_event is not None:
+            self._disconnected_event.set()
+
     async def wait_disconnected(self) -> None:
-        """Wait until the peer has left.  Cancellation leaves nothing behind."""
+        """Wait until the peer has left, or the request is over.  Cancellation leaves nothing behind."""
         if self.disconnected:
             await trio.lowlevel.checkpoint()
             return
@@ -300,6 +317,7 @@ class Lifetime:
 
     def _child_failed(self) -> None:
         # As in any nursery: the first child that fails ends the others and the body.  `run` raises its exception.
+        self._note_failure()
         self.scope.cancel(reason="a task in request.nursery failed")
 
     # --- scopes ------------------------------------------------------------------------------------------------------
@@ -310,14 +328,14 @@ class Lifetime:
     def _arrange(self) -> None:
         """Move every deadline to where the table at the top puts it."""
         cut = self._cut()
-        deferred = self._in_grace
+        deferred = False
         for block in self._blocks:
-            block.arrange(cut, self.reason)
+            block.arrange(cut, self._failed_at, self.reason)
             deferred = deferred or block.defers
         if self._nursery is not None:
             self._nursery.arrange(cut, self.reason)
-        if deferred:
-            self.scope.deadline = min(cut + self._grace, self.latest)
+        if deferred or self._grace_until != math.inf:
+            self.scope.deadline = min(math.inf if deferred else self._grace_until, self.latest)
         elif self.reason is not None:
             self.scope.cancel(reason=WHY[self.reason])
         else:
@@ -338,5 +356,5 @@ class Lifetime:
         self._blocks.remove(block)
         if caught and block.defers:
             self.settle()
-            self._in_grace = True
+            self._grace_until = min(self._grace_until, trio.current_time() + self._grace)
         self._arrange()

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar, TypeVarTuple, get_args
 
 import trio
+import trio.testing
 
 from ..app.app import App
 from ..errors import HTTPError, RemoteProtocolError, RequestCancelled
@@ -196,8 +197,8 @@ class Trial:
     def _cancel(self) -> None:
         if self._reason == "disconnect":
             self._peer.reset()
-        elif self._reason is not None:
-            self._exchange.lifetime.cancel(self._reason)
+        else:
+            self._exchange.lifetime.cancel(self._reason or "application")
 
     def record(self, exchange: Exchange) -> None:
         """See `trioframe.http.h1_connection.Observer`."""
@@ -223,7 +224,8 @@ class Trial:
         answered = None if self.response is None else self.response.status
         cancelled = self.checkpoints.place is not None
         if cancelled and self._reason == "disconnect":
-            if self._exchange.lifetime.scope.cancelled_caught and self._statuses != [499]:
+            ended_early = self._exchange.lifetime.scope.cancelled_caught and not self._exchange.finished
+            if ended_early and self._statuses != [499]:
                 self.problems.append(f"the access log says {self._statuses} and not [499]")
         elif answered is None:
             if not cancelled or not self._exchange.responded:
