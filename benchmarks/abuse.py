@@ -20,13 +20,14 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import trio
-from attacks import crowds, floods, leaving, pipelining, slow  # noqa: F401 - importing fills the table
+from attacks import costly, crowds, floods, leaving, pipelining, slow  # noqa: F401 - importing fills the table
 from attacks.attack import ATTACKS, Attack, Figure, at_most, equal, fact
 from attacks.bystander_process import Report, bystanders
 from attacks.connection import GET, connected
+from attacks.polling import until
 from attacks.target import Target, started_server
 
 SETTLED = 7.0  # seconds that a server has to forget the attackers; it lingers 5 of them
@@ -65,6 +66,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def run(attack: Attack, arguments: argparse.Namespace) -> list[Figure]:
+    server: AbstractContextManager[Target]
     if arguments.port is not None:
         server = nullcontext(Target(arguments.host, arguments.port, arguments.pid, None, arguments.quick))
     else:
@@ -86,9 +88,7 @@ async def measure(attack: Attack, target: Target) -> list[Figure]:
     if target.pid is None:
         return [*figures, *latencies(attack, others)]
     grown = target.peak_memory() - memory
-    with trio.move_on_after(SETTLED):
-        while target.descriptors() > descriptors:
-            await trio.sleep(0.02)
+    await until(lambda: target.descriptors() <= descriptors, SETTLED)
     written = target.log()[lines:]
     return [
         *figures,
@@ -117,9 +117,7 @@ async def warm_up(target: Target) -> None:
             for _ in range(20):
                 await connection.send(GET % b"/ping")
                 await connection.next_answer()
-    with trio.move_on_after(1):
-        while target.descriptors() > descriptors:
-            await trio.sleep(0.01)
+    await until(lambda: target.descriptors() <= descriptors, 1)
 
 
 def rendered(attack: Attack, figures: list[Figure], *, markdown: bool) -> Iterable[str]:

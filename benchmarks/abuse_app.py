@@ -6,10 +6,11 @@ Every handler is as careless as the ones people write; whatever bounds the damag
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import trio
 
-from trioframe import App, Request, Response, raw
+from trioframe import App, HTTPError, Request, Response, raw
 
 app = App("abused")
 
@@ -53,6 +54,16 @@ async def sleep(request: Request) -> str:
         await trio.sleep_forever()
     finally:
         sleeping -= 1
+
+
+@app.get("/parse")
+async def parse(request: Request) -> str:
+    """Looks at everything that has to be parsed."""
+    wanted = "content_type accept cookies args url scheme host client_ip credentials token id is_safe is_cacheable"
+    for name in wanted.split():
+        with suppress(HTTPError):  # whoever sends nonsense in one of them is not spared the others
+            getattr(request, name)
+    return "parsed"
 
 
 @app.post("/body")

@@ -40,6 +40,9 @@ class FakeBody:
         assert isinstance(awaited, trio.Event)
         await awaited.wait()
 
+    def stop(self) -> None:
+        self.stopped = True
+
     def refuse_body(self) -> None:
         self.refused = True
 

@@ -43,12 +43,12 @@ def at_least(what: str, value: float, bound: float, unit: str = "") -> Figure:
 
 
 def equal(what: str, value: object, wanted: object) -> Figure:
-    return Figure(what, _show(value), _show(wanted), value == wanted)
+    return Figure(what, _show(value), _show(wanted) or "nothing", value == wanted)
 
 
 def _show(value: object, unit: str = "") -> str:
     shown = f"{value:.3g}" if isinstance(value, float) and abs(value) < 1000 else f"{value}"
-    return f"{shown} {unit}".rstrip()
+    return f"{shown} {unit}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def attack(
     """Put a function into the table, under its own name; the first line of its docstring is the summary."""
 
     def register(run: Run) -> Run:
-        name = run.__name__  # type: ignore[attr-defined]
+        name = run.__name__
         summary = (run.__doc__ or "").partition("\n")[0].rstrip(".")
         ATTACKS[name] = Attack(name, summary, run, bounds or Bounds(), options or {}, quick or {})
         return run

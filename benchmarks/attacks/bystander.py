@@ -79,9 +79,7 @@ def receive_answer(connection: socket.socket) -> bytes:
 def main() -> None:
     host, port, connections, interval, fresh = sys.argv[1:]
     stop = threading.Event()
-    crowd = [
-        Bystander((host, int(port)), float(interval), fresh == "1", stop) for _ in range(int(connections))
-    ]
+    crowd = [Bystander((host, int(port)), float(interval), fresh == "1", stop) for _ in range(int(connections))]
     for bystander in crowd:
         bystander.start()
     sys.stdin.read()

@@ -43,8 +43,8 @@ async def bystanders(
     report = Report()
     command = [sys.executable, "-S", str(PROGRAM), target.host, str(target.port)]
     command += [str(connections), str(interval), str(int(fresh))]
-    # The standard library's process: trio's own would be killed by a cancellation, and its report lost.
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    # Not trio's: a cancellation would kill that process, and its report be lost.
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: ASYNC220
     try:
         await trio.sleep(0.1)
         yield report

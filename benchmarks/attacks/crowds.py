@@ -9,7 +9,8 @@ import trio
 
 from .attack import Bounds, Figure, at_least, at_most, attack, equal, fact
 from .connection import GET, Connection, connected
-from .target import Target
+from .polling import until
+from .target import Target, started_server
 
 __all__: list[str] = []
 
@@ -22,7 +23,6 @@ async def idle_crowd(target: Target) -> list[Figure]:
     async with crowd(target, count) as connections:
         for connection in connections:
             await connection.send(GET % b"/ping")
-        for connection in connections:
             await connection.next_answer()
         grown = target.memory() - before
         cpu = target.cpu()
@@ -57,12 +57,16 @@ async def descriptors_exhausted(target: Target) -> list[Figure]:
         # One leaves: the next in the queue must be answered, and all the others when the rest has left.
         waiting = connections[answered:]
         first = await seconds_until_answered(connections[:1], waiting[:1])
-        rest = await seconds_until_answered(connections[:answered], waiting[1 : answered // 2])
+        one_by_one = max(
+            [await seconds_until_answered([connections[n]], [waiting[n]]) for n in range(1, answered // 2)]
+        )
+        rest = await seconds_until_answered(connections[answered // 2 : answered], waiting[answered // 2 : answered])
     return [
         at_most("file descriptors", used, 64),
         at_least("answered", answered, 40),
         at_most(f"CPU of {seconds:g} s without any left", cpu, 0.5 * seconds / 3, "s"),
         at_most("the next answered after one has left", first * 1000, 250.0, "ms"),
+        at_most("the next answered, while one after the other leaves", one_by_one * 1000, 250.0, "ms"),
         at_most("the next answered after the others have left", rest * 1000, 250.0, "ms"),
     ]
 
@@ -136,3 +140,30 @@ async def churn(target: Target, count: int) -> None:
         async with connected(target) as connection:
             await connection.send(b"GET")
             connection.reset()
+
+
+@attack(Bounds(fresh=False))
+async def stay_while_it_stops(target: Target) -> list[Figure]:
+    """150 connections hold another server that is told to stop: no reading, no head, no end of a body, no answer."""
+    options = {"GRACEFUL_SHUTDOWN_TIMEOUT": 1, "CANCEL_GRACE": 0.5}
+    held = [
+        GET % b"/stream",
+        GET % b"/big/1000000" * 100,
+        GET % b"/sleep",
+        b"GET / HTTP/1.1\r\nHost: attacker\r\nX: ",
+        b"POST /upload HTTP/1.1\r\nHost: attacker\r\nContent-Length: 1000000\r\n\r\nx",
+        b"nonsense\r\n\r\n",
+    ]
+    with started_server(options, quick=target.quick) as victim:
+        async with crowd(victim, 25 * len(held)) as connections:
+            for number, connection in enumerate(connections):
+                await connection.send(held[number % len(held)])
+            await trio.sleep(0.3)
+            victim.terminate()
+            seconds = await until(lambda: not victim.running(), 10)
+        log = victim.log()
+    return [
+        at_most("ended after", seconds, 2.5, "s"),
+        equal("the last line of its log says stopped", log[-1].endswith("stopped"), True),
+        equal("tracebacks in its log", sum(line.startswith("Traceback") for line in log), 0),
+    ]

@@ -13,6 +13,7 @@ import trio
 
 from .attack import MIB, Bounds, Figure, at_most, attack, equal, fact
 from .connection import Connection, Verdict, connected, flood
+from .polling import until
 from .target import Target
 
 __all__: list[str] = []
@@ -37,7 +38,9 @@ def refused(what: str, verdict: Verdict, status: int) -> list[Figure]:
     ]
 
 
-async def too_much(target: Target, what: str, begin: bytes, unit: bytes, megabytes: int, status: int) -> list[Figure]:
+async def too_much(
+    target: Target, what: str, begin: bytes, unit: bytes, *, megabytes: int, status: int
+) -> list[Figure]:
     """As one who sends all of it before reading, and as one who sends without end but reads."""
     bounded = blocks(begin + unit * (megabytes * MIB // len(unit)))
     deaf = await flood(target, bounded, deaf=True)
@@ -58,21 +61,21 @@ async def header_flood(target: Target) -> list[Figure]:
     return [
         *refused("100,000 lines", verdict, 431),
         equal("100,000 lines: ending", verdict.ending, "FIN"),
-        *await too_much(target, "one line", head + b"X-Long: ", b"x", 4, 431),
-        *await too_much(target, "short lines", head, b"a:b\r\n", 4, 431),
+        *await too_much(target, "one line", head + b"X-Long: ", b"x", megabytes=4, status=431),
+        *await too_much(target, "short lines", head, b"a:b\r\n", megabytes=4, status=431),
     ]
 
 
 @attack(Bounds(memory=2, log=20))
 async def url_flood(target: Target) -> list[Figure]:
     """A request target of megabytes; one without end."""
-    return await too_much(target, "target", b"GET /", b"x", 8, 414)
+    return await too_much(target, "target", b"GET /", b"x", megabytes=8, status=414)
 
 
 @attack(Bounds(memory=2, log=20))
 async def crlf_flood(target: Target) -> list[Figure]:
     """Nothing but empty lines."""
-    return await too_much(target, "empty lines", b"", b"\r\n", 4, 400)
+    return await too_much(target, "empty lines", b"", b"\r\n", megabytes=4, status=400)
 
 
 @attack(Bounds(memory=2, log=20))
@@ -80,8 +83,8 @@ async def trailer_flood(target: Target) -> list[Figure]:
     """Trailers without end, behind a small body."""
     begun = CHUNKED % b"/body" + b"1\r\nx\r\n0\r\n"
     return [
-        *await too_much(target, "lines", begun, b"X-Trailer: value\r\n", 4, 431),
-        *await too_much(target, "one line", begun + b"X-Trailer: ", b"x", 4, 431),
+        *await too_much(target, "lines", begun, b"X-Trailer: value\r\n", megabytes=4, status=431),
+        *await too_much(target, "one line", begun + b"X-Trailer: ", b"x", megabytes=4, status=431),
         *await refused_after(target, "trailers", begun, b"X-Trailer: value\r\n" * 57, 17),
     ]
 
@@ -91,8 +94,8 @@ async def chunk_extensions(target: Target) -> list[Figure]:
     """Chunk extensions: long ones, and many behind tiny chunks (CVE-2023-39326)."""
     head = CHUNKED % b"/upload"
     return [
-        *await too_much(target, "one extension", head + b"1;x=", b"x", 4, 400),
-        *await too_much(target, "extended chunks", head, b"1;x=" + b"y" * 200 + b"\r\nx\r\n", 4, 400),
+        *await too_much(target, "one extension", head + b"1;x=", b"x", megabytes=4, status=400),
+        *await too_much(target, "extended chunks", head, b"1;x=" + b"y" * 200 + b"\r\nx\r\n", megabytes=4, status=400),
         *await refused_after(target, "one extension", head + b"1;x=", b"x" * 1024, 17),
         *await refused_after(target, "long ones", head, b"1;x=" + b"y" * 1014 + b"\r\nx\r\n", 17),
         # Framing of 16 bytes, and twice what it frames, is every chunk's fair share: 12 of 33 bytes are beyond.
@@ -189,28 +192,22 @@ async def status_within(connection: Connection, seconds: float) -> int:
 async def refused_and_staying(target: Target) -> list[Figure]:
     """50 refused clients stay: 25 without a byte, 25 send on."""
     within = 2.0 if target.quick else 6.0
-    seconds: list[float] = []
 
     async def stay(send_on: bool) -> None:
-        began = trio.current_time()
         async with connected(target) as connection:
             await connection.send(b"nonsense\r\n\r\n")
             answer = await connection.next_answer()
             if answer is None or answer.status != 400:
                 raise RuntimeError(f"the refusal could not be read: {answer}")
-            # FIN comes with the refusal; only a byte sent to a closed connection shows that it is closed.
-            with trio.move_on_after(within + 5):
-                await connection.send_patiently(itertools.repeat(bytes(1000) if send_on else b""), 0.05)
-            seconds.append(trio.current_time() - began)
+            await connection.send_patiently(itertools.repeat(bytes(1000) if send_on else b""), 0.05)
+            await trio.sleep_forever()
 
     before = target.descriptors()
-    began = trio.current_time()
     async with trio.open_nursery() as nursery:
         for number in range(50):
             nursery.start_soon(stay, bool(number % 2))
         await trio.sleep(0.2)
-        while target.descriptors() > before + 2 and trio.current_time() - began < within + 5:
-            await trio.sleep(0.05)
-        gone = trio.current_time() - began
+        # Their FIN comes with the refusal, so it is the server that tells when it has let go of them.
+        seconds = 0.2 + await until(lambda: target.descriptors() <= before + 2, within + 5)
         nursery.cancel_scope.cancel()
-    return [at_most("connections gone after", gone, within, "s")]
+    return [at_most("connections gone after", seconds, within, "s")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import math
 from collections.abc import Awaitable, Callable, Iterable
 
 import trio
@@ -22,7 +23,7 @@ Behaviour = Callable[[Connection], Awaitable[None]]
 
 
 async def endings(
-    target: Target, count: int, behave: Behaviour, *, patience: float, receive_buffer: int | None = None
+    target: Target, count: int, behave: Behaviour, *, patience: float = math.inf, receive_buffer: int | None = None
 ) -> list[Verdict]:
     """How `count` connections end that all behave like that; the time runs from when each is connected."""
     verdicts: list[Verdict] = []
@@ -47,9 +48,7 @@ def gone(what: str, verdicts: list[Verdict], within: float) -> list[Figure]:
 
 
 def answered(what: str, verdicts: list[Verdict], status: int) -> Figure:
-    return equal(
-        f"{what}: answered {status}", sum(verdict.status == status for verdict in verdicts), len(verdicts)
-    )
+    return equal(f"{what}: answered {status}", sum(verdict.status == status for verdict in verdicts), len(verdicts))
 
 
 async def silence(connection: Connection) -> None:
@@ -158,7 +157,7 @@ async def body_stall(target: Target) -> list[Figure]:
     )
 
 
-@attack(Bounds(memory=40), quick={"BODY_TIMEOUT": 1, "BODY_MIN_RATE_GRACE": 0.5})
+@attack(Bounds(memory=50), quick={"BODY_TIMEOUT": 1, "BODY_MIN_RATE_GRACE": 0.5})
 async def body_burst_then_trickle(target: Target) -> list[Figure]:
     """20 bodies of 1 MiB come at once but for their last kilobyte, which trickles."""
     within = 3 if target.quick else 60.5
@@ -186,13 +185,27 @@ async def pipeline_unread(target: Target) -> list[Figure]:
     return await unread(target, 16, itertools.repeat((GET % b"/ping") * 500), within)
 
 
+@attack(Bounds(memory=16, fresh=False), options={"RESPONSE_TIMEOUT": 3})
+async def send_ahead(target: Target) -> list[Figure]:
+    """100 connections send on and on while the handler of their first request sleeps."""
+    before = target.memory()
+    requests = GET % b"/sleep" + (GET % b"/ping") * 100_000
+    async with trio.open_nursery() as nursery:
+        for _ in range(100):
+            nursery.start_soon(endings, target, 1, drip(requests))
+        await trio.sleep(1)
+        grown = target.peak_memory() - before
+        nursery.cancel_scope.cancel()
+    return [at_most("memory for each", grown * 1024 / 100, 160.0, "KiB")]
+
+
 @attack(Bounds(memory=16, fresh=False), quick={"SEND_TIMEOUT": 1})
 async def read_slowly(target: Target) -> list[Figure]:
     """64 connections ask for an answer of 64 MiB, made piece by piece, and read 100 bytes per second."""
     within = 10 if target.quick else 70
 
     async def read_a_little(connection: Connection) -> None:
-        while await connection.receive(100):
+        while await connection.receive(100):  # noqa: ASYNC110 - this is the attack
             await trio.sleep(1)
 
     return await unread(target, 64, [GET % b"/stream"], within, read_a_little)
@@ -218,8 +231,10 @@ async def unread(
         for _ in range(count):
             nursery.start_soon(one)
         await trio.sleep(0.5)
-        while (left := await strangers(target)) and trio.current_time() - began < within + 5:
+        left = count
+        while left and trio.current_time() - began < within + 5:
             await trio.sleep(0.1)
+            left = await strangers(target)
         seconds = trio.current_time() - began
         nursery.cancel_scope.cancel()
     return [equal("not ended", left, 0), at_most("ended after", seconds, within, "s")]

@@ -73,12 +73,28 @@ class Target:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
+    def cpu_precisely(self) -> float:
+        """Seconds the main thread has run, to a nanosecond; only for differences."""
+        if self.pid is None:
+            return 0.0
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) / 1e9
+
     def descriptors(self) -> int:
         """How many file descriptors are open."""
         return 0 if self.pid is None else len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def log(self) -> list[str]:
         return [] if self.log_file is None else self.log_file.read_text(errors="replace").splitlines()
+
+    def terminate(self) -> None:
+        """Ask it to finish what it does and end; then `running` is False in time."""
+        if self.pid is None:
+            raise ValueError("only a server whose process is known can be stopped")
+        os.kill(self.pid, signal.SIGTERM)
+
+    def running(self) -> bool:
+        state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z"  # ended, and not waited for yet
 
     def limit_descriptors(self, number: int) -> None:
         """As ``ulimit -n`` before the start would have."""

@@ -258,3 +258,27 @@ async def test_a_failure_of_a_child_ends_the_shield_of_the_handler(
     with pytest.RaisesGroup(ValueError):
         await lifetime.run(handler)
     assert trio.current_time() == 1
+
+
+async def test_a_group_that_leaves_a_block_leaves_it_for_good(lifetime: Lifetime, autojump_clock: MockClock) -> None:
+    async def child() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ValueError("child")
+
+    async def handler() -> None:
+        try:
+            with lifetime.cancellable():
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(child)
+                    await wait_all_tasks_blocked()
+                    lifetime.cancel("disconnect")
+                    await trio.sleep_forever()
+        except* ValueError:
+            pass
+        lifetime.deadline = trio.current_time() + 1000
+        await trio.sleep(1000)
+
+    await expect_cancelled(lifetime, handler, "disconnect")
+    assert trio.current_time() == GRACE

@@ -21,6 +21,7 @@ class Source:
         self.announced = announced
         self.trailers: RawHeaders = ()
         self.refused = False
+        self.stopped = False
         self.arrive = trio.Event()
         self.timeouts: list[float | None] = []
 
@@ -37,6 +38,9 @@ class Source:
         self.timeouts.append(timeout)
         await self.arrive.wait()
         del self.pieces[0]
+
+    def stop(self) -> None:
+        self.stopped = True
 
     def refuse_body(self) -> None:
         self.refused = True
@@ -158,11 +162,42 @@ async def test_a_cancelled_read_all_can_be_repeated() -> None:
     assert await body.read_all() == b"ab"
 
 
-async def test_the_rest_may_be_thrown_away() -> None:
-    source = Source(b"abc", None, b"d", announced=4)
+async def test_one_reader_whatever_it_reads() -> None:
+    source = Source(None, b"x")
+    body = RequestBody(source)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(body.receive_some)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(trio.BusyResourceError):
+            await body.read_all()
+        source.arrive.set()
+
+
+async def test_a_body_has_its_own_patience() -> None:
+    source = Source(None, b"x")
     source.arrive.set()
-    body = RequestBody(source, request_max_size=1)
+    body = RequestBody(source)
     body.timeout = 7
-    assert await body.discard(4)
+    await body.read()
     assert source.timeouts == [7]
-    assert not await RequestBody(Source(b"abcde")).discard(4)
+
+
+async def test_nothing_is_read_when_the_request_is_over() -> None:
+    source = Source(None)
+    body = RequestBody(source)
+    body.expire()
+    for read in (body.receive_some, body.read, body.read_all):
+        with pytest.raises(trio.ClosedResourceError, match="request is over"):
+            await read()
+
+
+async def test_who_waits_for_a_body_whose_request_is_over_is_told() -> None:
+    source = Source(None)
+    body = RequestBody(source)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(body.receive_some)
+        await trio.testing.wait_all_tasks_blocked()
+        body.expire()
+        body.expire()
+        assert source.stopped
+        nursery.cancel_scope.cancel()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
-from wire import connected
+from wire import Peer, connected
 
 from trioframe.errors import LocalProtocolError, RemoteProtocolError, RequestCancelled, RequestTimeout
 from trioframe.http.exchange import Exchange
@@ -493,11 +494,17 @@ async def test_what_is_fatal_goes_through(caplog: pytest.LogCaptureFixture) -> N
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def stop_reading(peer: object) -> trio.Event:
-    """From now on the server's sends block until the event is set."""
+def stop_reading(peer: Peer) -> trio.Event:
+    """From now on the server's sends block, until the event is set."""
     event = trio.Event()
     send_stream = peer.driver.transport.stream.send_stream  # type: ignore[attr-defined]
-    send_stream.send_all_hook = event.wait
+    deliver = send_stream.send_all_hook
+
+    async def deliver_later() -> None:
+        await event.wait()
+        await deliver()
+
+    send_stream.send_all_hook = deliver_later
     return event
 
 
@@ -638,3 +645,145 @@ async def test_force_lifts_shields(autojump_clock: MockClock) -> None:
         peer.driver.force(0)
         assert b" 503 " in await peer.read_to_end()
         assert trio.current_time() == 0
+
+
+# --- nothing goes from one request to the next
+
+
+@pytest.mark.parametrize("pipelined", [False, True])
+async def test_context_variables_end_with_their_request(pipelined: bool) -> None:
+    who: contextvars.ContextVar[str] = contextvars.ContextVar("who", default="nobody")
+
+    async def handler(exchange: Exchange) -> None:
+        await exchange.send_response(200, (), who.get().encode())
+        who.set("alice")
+
+    async with connected(handler) as peer:
+        for _ in range(3):
+            await peer.send(GET + GET if pipelined else GET)
+            assert (await peer.read_response()).endswith(b"nobody")
+            if pipelined:
+                assert (await peer.read_response()).endswith(b"nobody")
+
+
+async def test_an_exchange_that_is_kept_reaches_nothing(nursery: trio.Nursery) -> None:
+    kept: list[Exchange] = []
+
+    async def handler(exchange: Exchange) -> None:
+        kept.append(exchange)
+        exchange.send_head(200, ())
+        await exchange.send_data(b"x")
+        if len(kept) > 1:
+            for operation in (kept[0].send_data(b"y"), kept[0].send_end(), kept[0].send_informational(103, ())):
+                with pytest.raises(LocalProtocolError, match="over"):
+                    await operation
+            with pytest.raises(trio.ClosedResourceError):
+                await kept[0].body.read_all()
+
+    async with connected(handler) as peer:
+        await peer.send(GET)
+        await peer.read_response()
+        await peer.send(GET)
+        assert b"y" not in (await peer.read_response()).partition(b"\r\n\r\n")[2]
+
+
+async def test_a_reader_that_outlives_its_request_takes_nothing_of_the_next() -> None:
+    told: list[str] = []
+
+    async with trio.open_nursery() as others:
+
+        async def read(exchange: Exchange) -> None:
+            try:
+                await exchange.body.read_all()
+            except trio.ClosedResourceError as exc:
+                told.append(str(exc))
+
+        async def handler(exchange: Exchange) -> None:
+            if exchange.head.content_length:
+                others.start_soon(read, exchange)
+                await wait_all_tasks_blocked()
+            await hello(exchange)
+
+        async with connected(handler) as peer:
+            await peer.send(POST % 5)
+            await peer.read_response()
+            await peer.send(b"12345" + GET)
+            assert (await peer.read_response()).endswith(b"hello")
+    assert told == ["this request is over"]
+
+
+# --- what failed has not happened
+
+
+async def test_a_piece_that_does_not_fit_leaves_the_head_to_come() -> None:
+    async def handler(exchange: Exchange) -> None:
+        exchange.send_head(200, (), content_length=3)
+        with pytest.raises(LocalProtocolError):
+            await exchange.send_data(b"12345")
+        assert not exchange.responded
+        await exchange.send_data(b"123")
+
+    async with connected(handler) as peer:
+        await peer.send(GET)
+        response = await peer.read_response()
+        assert response.startswith(b"HTTP/1.1 200")
+        assert response.endswith(b"\r\n\r\n123")
+
+
+async def test_a_response_that_was_promised_and_not_given_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
+    async def handler(exchange: Exchange) -> None:
+        exchange.send_head(200, (), content_length=3)
+
+    async with connected(handler) as peer:
+        await peer.send(GET)
+        assert (await peer.read_response()).startswith(b"HTTP/1.1 500 ")
+    assert "fewer" in caplog.text
+
+
+async def test_who_cannot_send_now_may_send_later() -> None:
+    async def handler(exchange: Exchange) -> None:
+        exchange.send_head(200, ())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(exchange.send_informational, 103, ())
+            await wait_all_tasks_blocked()
+            with pytest.raises(trio.BusyResourceError):
+                await exchange.send_data(b"x")
+            go_on.set()
+        await exchange.send_data(b"y")
+
+    async with connected(handler) as peer:
+        go_on = stop_reading(peer)
+        await peer.send(GET)
+        assert b" 103 " in await peer.read_response()
+        response = await peer.read_response()
+        assert b" 200 " in response
+        assert b"y" in response
+        assert b"x\r\n" not in response
+
+
+async def test_ending_what_was_not_begun_is_an_error() -> None:
+    async def handler(exchange: Exchange) -> None:
+        for operation in (exchange.send_data(b"x"), exchange.send_end()):
+            with pytest.raises(LocalProtocolError):
+                await operation
+        await hello(exchange)
+
+    async with connected(handler) as peer:
+        await peer.send(GET)
+        assert (await peer.read_response()).endswith(b"hello")
+
+
+async def test_a_stall_within_a_group_is_a_timeout(autojump_clock: MockClock) -> None:
+    async def handler(exchange: Exchange) -> None:
+        async def children() -> None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(exchange.send_response, 200, (), b"x")
+                nursery.start_soon(trio.sleep_forever)
+
+        await exchange.lifetime.run(children)
+
+    async with connected(handler, send_timeout=60) as peer:
+        stop_reading(peer)
+        await peer.send(GET)
+        await peer.done.wait()
+    assert peer.journal.statuses == [503]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -43,10 +44,7 @@ class Live:
     listeners: list[Any]
     task: trio.lowlevel.Task
     ended: trio.Event
-
-    @property
-    def port(self) -> int:
-        return int(self.listeners[0].socket.getsockname()[1])
+    port: int
 
     def url(self, path: str = "/", scheme: str = "http", host: str = "127.0.0.1") -> str:
         return f"{scheme}://{host}:{self.port}{path}"
@@ -68,16 +66,18 @@ async def connect(
     Parameters:
       receive_buffer: bytes for the kernel to keep; has to be said before it connects, as TCP announces it then.
     """
-    sock = trio.socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    if receive_buffer is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    await sock.connect((host, port))
-    transport = trio.SocketStream(sock)
-    if tls is None:
-        return RawClient(transport, sock)
-    stream = trio.SSLStream(transport, tls, server_hostname=host)
-    await stream.do_handshake()
-    return RawClient(stream, sock)
+    with contextlib.ExitStack() as undo:
+        sock = undo.enter_context(trio.socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET))
+        if receive_buffer is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        await sock.connect((host, port))
+        transport = trio.SocketStream(sock)
+        client = RawClient(transport, sock)
+        if tls is not None:
+            client.stream = trio.SSLStream(transport, tls, server_hostname=host)
+            await client.stream.do_handshake()
+        undo.pop_all()
+    return client
 
 
 @asynccontextmanager
@@ -97,12 +97,21 @@ async def serving(
         async with trio.open_nursery() as nursery:
             listeners = await nursery.start(partial(serve))
             (task,) = nursery.child_tasks
-            yield Live(app, listeners, task, ended)
+            address = listeners[0].socket.getsockname()
+            yield Live(app, listeners, task, ended, port=address[1] if isinstance(address, tuple) else 0)
             nursery.cancel_scope.cancel(reason="the test is over")
 
 
-@contextmanager
-def free_port() -> Iterator[int]:
-    """A port that is taken as long as the block lasts, and whose number was free before."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        yield sock.getsockname()[1]
+def listening_socket(*, receive_buffer: int | None = None, send_buffer: int | None = None) -> socket.socket:
+    """A free port of loopback.
+
+    Parameters:
+      receive_buffer, send_buffer: bytes for the kernel to keep; the sockets it accepts have the same.
+    """
+    sock = socket.socket()
+    for option, size in ((socket.SO_RCVBUF, receive_buffer), (socket.SO_SNDBUF, send_buffer)):
+        if size is not None:
+            sock.setsockopt(socket.SOL_SOCKET, option, size)
+    sock.bind(("127.0.0.1", 0))
+    sock.listen()
+    return sock

@@ -22,8 +22,8 @@ class Answer:
 class RawClient(trio.abc.AsyncResource):
     """The client's end of a connection."""
 
-    def __init__(self, stream: trio.SocketStream | trio.SSLStream[trio.SocketStream], sock: trio.socket.SocketType):
-        self.stream = stream
+    def __init__(self, stream: trio.SocketStream, sock: trio.socket.SocketType) -> None:
+        self.stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = stream
         self.sock = sock
         self._received = b""
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 import trio
-from integration.live_server import Certificates, Live, serving
+from integration.live_server import Certificates, serving
 from integration.programs import curl, path_of, run
 from integration.raw_client import request_for
 

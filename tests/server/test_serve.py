@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import errno
 import logging
 import ssl
@@ -18,6 +19,7 @@ from wire import Journal
 
 from trioframe.config import Config
 from trioframe.http.exchange import Exchange, Handler
+from trioframe.http.h1_connection import GOODBYE
 from trioframe.server.serve import ACCEPT_PAUSE, Server
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -146,6 +148,13 @@ async def test_a_connection_that_ends_gives_its_descriptor_at_once(autojump_cloc
         assert trio.current_time() < ACCEPT_PAUSE
 
 
+async def test_a_connection_that_was_gone_before_it_was_accepted(caplog: pytest.LogCaptureFixture) -> None:
+    async with running(hello) as it:
+        it.listener.fail(OSError(errno.ECONNABORTED, "Software caused connection abort"))
+        assert (await ask(it.listener.connect())).endswith(b"hello")
+    assert caplog.records == []
+
+
 async def test_a_listener_that_breaks_is_not_survived() -> None:
     with pytest.RaisesGroup(OSError, flatten_subgroups=True):
         async with running(hello) as it:
@@ -206,6 +215,31 @@ async def test_a_tls_client_that_leaves_cancels_its_request(
         assert it.journal.statuses == [499]
 
 
+async def test_a_listener_that_speaks_tls_itself(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    schemes: list[str] = []
+
+    async def handler(exchange: Exchange) -> None:
+        schemes.append(exchange.conn.scheme)
+        await hello(exchange)
+
+    async with running(handler) as it:
+        client_end, server_end = memory_stream_pair()
+        it.listener.offer(trio.SSLStream(server_end, contexts[0], server_side=True))
+        client = trio.SSLStream(client_end, contexts[1], server_hostname="example.org")
+        assert (await ask(client)).endswith(b"hello")
+        await client.aclose()
+    assert schemes == ["https"]
+
+
+async def test_an_idle_tls_connection_ends_with_close_notify(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext], autojump_clock: MockClock
+) -> None:
+    async with running(hello, ssl=contexts[0]) as it:
+        client = trio.SSLStream(it.listener.connect(), contexts[1], server_hostname="example.org")
+        await ask(client)
+        assert await client.receive_some() == b""  # no BrokenResourceError: the end was said
+
+
 async def test_plain_http_on_a_tls_port_is_one_line(
     contexts: tuple[ssl.SSLContext, ssl.SSLContext], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -256,7 +290,7 @@ async def test_shutdown_with_nothing_to_wait_for_is_immediate(autojump_clock: Mo
         it.server.shutdown()
         it.server.shutdown()
         await it.ended.wait()
-        assert trio.current_time() == 0
+        assert trio.current_time() <= GOODBYE
         assert it.listener.closed
         assert await idle.receive_some() == b"" == await unused.receive_some()
 
@@ -363,6 +397,42 @@ async def test_shutdown_of_one_stream(autojump_clock: MockClock) -> None:
         await wait_all_tasks_blocked()
         server.shutdown()
     assert trio.current_time() == GRACE + CANCEL_GRACE
+
+
+async def test_cancelling_while_the_listeners_close(autojump_clock: MockClock) -> None:
+    class Slow(MemoryListener):
+        async def aclose(self) -> None:
+            await trio.sleep(1)
+            await super().aclose()
+
+    listener = Slow()
+    server = Server(shielding(1000), Config(), Journal())
+    client = listener.connect()
+    with trio.move_on_after(2):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.serve, [listener])
+            await client.send_all(GET)
+            await wait_all_tasks_blocked()
+            with trio.CancelScope(shield=True):
+                server.shutdown()
+                await trio.sleep(1.9)
+    assert trio.current_time() <= 2 + CANCEL_GRACE
+
+
+async def test_one_stream_leaves_the_context_of_its_caller_alone() -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
+    client, stream = memory_stream_pair()
+    server = Server(hello, Config(), Journal())
+
+    async def serve() -> None:
+        token = variable.set("mine")
+        await server.serve_stream(stream)
+        variable.reset(token)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        await ask(client)
+        await client.send_eof()
 
 
 @pytest.mark.parametrize("serve_one", [False, True])

@@ -19,7 +19,7 @@ class Request:
 
     def __init__(self, nursery: trio.Nursery, at: int) -> None:
         self.lifetime = Lifetime(nursery.start_soon)
-        self.checkpoints = Checkpoints(at, self.lifetime.cancel)
+        self.checkpoints = Checkpoints(at, lambda task: self.lifetime.cancel())
 
     async def run(self, handler: Callable[[Lifetime], Awaitable[object]]) -> None:
         await trio.lowlevel.checkpoint()  # not counted

@@ -37,6 +37,16 @@ async def test_an_app_has_a_client_too(app):
         assert response.request.headers["x-test"] == "1"
 
 
+@pytest.fixture
+async def http(app):
+    async with client(app) as http:
+        yield http
+
+
+async def test_a_client_can_be_a_fixture(http):
+    assert (await http.get("/")).text == "hello"
+
+
 async def test_only_trio_keeps_the_time(app):
     async with client(app) as http:
         assert http.timeout == httpx2.Timeout(None)

@@ -27,11 +27,21 @@ async def inner(event: trio.Event) -> None:
     await event.wait()
 
 
-async def test_it_is_the_users_innermost_line():
+async def test_it_is_the_users_line():
     async with trio.open_nursery() as nursery:
         place = await place_while(nursery, inner, trio.Event())
     line = inner.__code__.co_firstlineno + 1
     assert place == f"{HERE}:{line} in inner: await event.wait()"
+
+
+async def test_it_tells_the_way_there():
+    async def outer(event: trio.Event) -> None:
+        await inner(event)
+
+    async with trio.open_nursery() as nursery:
+        place = await place_while(nursery, outer, trio.Event())
+    first, last = (function.__code__.co_firstlineno + 1 for function in (outer, inner))
+    assert place == f"{HERE}:{first} in outer > {HERE}:{last} in inner: await event.wait()"
 
 
 async def test_libraries_on_the_way_are_passed_over():
@@ -45,7 +55,8 @@ async def test_libraries_on_the_way_are_passed_over():
             pass
 
     async with trio.open_nursery() as nursery:
-        assert "in inner: await event.wait()" in await place_while(nursery, outer, trio.Event())
+        place = await place_while(nursery, outer, trio.Event())
+    assert [step.split(" in ")[1] for step in place.split(" > ")] == ["outer", "manager", "inner: await event.wait()"]
 
 
 async def test_it_is_found_in_async_generators():

@@ -23,7 +23,6 @@ import trio
 
 from ..errors import (
     HTTPError,
-    LocalProtocolError,
     MethodNotAllowed,
     RemoteProtocolError,
     RequestCancelled,
@@ -35,7 +34,7 @@ from .compile import Plan, PlannedRoute
 from .errorpages import render_error
 from .request import Request
 from .response import Response, empty, json, raw, text
-from .response_stream import ResponseStream
+from .response_stream import ResponseStream, pieces_of
 
 if TYPE_CHECKING:
     from .app import App
@@ -108,7 +107,9 @@ class Dispatcher:
             await request.receive_body()
         exchange.lifetime.limit_start(planned.timeout)
         result = await planned.endpoint(request, **params)
-        if result is None and request.responded:
+        if request.responded:
+            if result is not None:
+                raise ServerError("a handler has called request.respond(), and returned a response as well")
             await request.finish_response()
             return None
         response = result if isinstance(result, Response) else self._to_response(result)
@@ -140,6 +141,8 @@ class Dispatcher:
         response = None
         if handler := self._exception_handlers.get(RequestCancelled):
             response = await self._ask(handler, request, error, self._cancel_grace)
+            if exchange.finished:
+                return
         if error.status == 499 or exchange.responded:
             raise error
         if response is None:
@@ -152,12 +155,13 @@ class Dispatcher:
         for type_ in type(error).__mro__:
             if handler := self._exception_handlers.get(type_):
                 response = await self._ask(handler, request, error, self._response_timeout)
-                if response is not None:
+                if response is not None or exchange.finished:
                     break
         else:
             _log(request, error)
         if exchange.responded:
-            exchange.abandon()
+            if not exchange.finished:
+                exchange.abandon()
             return
         await self._send_instead(exchange, response or self._error_page(request, error))
 
@@ -165,12 +169,17 @@ class Dispatcher:
         self, handler: Callable[..., Any], request: Request, error: Exception, seconds: float
     ) -> Response | None:
         """What an exception handler answers; None if it declines, fails or takes too long."""
+        began = request.responded
         try:
             with trio.move_on_after(seconds):
                 result = handler(request, error)
                 if inspect.isawaitable(result):
                     result = await result
-                return None if result is None else self._to_response(result)
+                if result is not None:
+                    return self._to_response(result)
+                if request.responded and not began:
+                    await request.finish_response()
+                return None
             logger.error("the exception handler %r took longer than %s s for %r", handler, seconds, error)
         except RequestCancelled:
             raise
@@ -182,11 +191,11 @@ class Dispatcher:
         return render_error(error, request=request, fallback=self._fallback_format, debug=self._debug)
 
     async def _send_instead(self, exchange: Exchange, response: Response) -> None:
-        try:
+        with trio.move_on_after(self._response_timeout):
             await send(exchange, response)
-        except LocalProtocolError:
-            logger.exception("an error page of %r could not be sent", self._app)
-            raise
+            return
+        logger.error("the answer of an exception handler took longer than %s s to send", self._response_timeout)
+        exchange.abandon()
 
 
 async def send(exchange: Exchange, response: Response) -> None:
@@ -195,8 +204,9 @@ async def send(exchange: Exchange, response: Response) -> None:
     if isinstance(body, bytes):
         await exchange.send_response(response.status, response.raw_headers(), body)
         return
-    stream = ResponseStream(exchange, response)
-    await stream.send_from(body)
+    async with pieces_of(body) as pieces:  # also if the head is refused
+        stream = ResponseStream(exchange, response)
+        await stream.send_from(pieces)
     await stream.eof()
 
 

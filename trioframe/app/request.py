@@ -37,7 +37,7 @@ from .credentials import Credentials, parse_credentials
 from .forwarded import Origin, find_origin
 from .lazy import lazy
 from .response import OCTETS, WITHOUT_CONTENT, Response
-from .response_stream import ResponseStream
+from .response_stream import ResponseStream, pieces_of
 
 if TYPE_CHECKING:
     from .app import App
@@ -348,12 +348,15 @@ class Request:
             if content_type is None and status not in WITHOUT_CONTENT:
                 content_type = OCTETS
             response = Response(b"", status, headers, content_type)
-        self._response = stream = ResponseStream(self.exchange, response)
-        if not isinstance(response.body, bytes):
-            await stream.send_from(response.body)
-        elif response.body:
-            await stream.send(response.body)
-        return stream
+        if isinstance(response.body, bytes):
+            self._response = ResponseStream(self.exchange, response)
+            if response.body:
+                await self._response.send(response.body)
+            return self._response
+        async with pieces_of(response.body) as pieces:
+            self._response = ResponseStream(self.exchange, response)
+            await self._response.send_from(pieces)
+        return self._response
 
     @property
     def responded(self) -> bool:

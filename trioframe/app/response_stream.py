@@ -11,7 +11,8 @@ It holds the exchange and not the request, so that neither keeps the other alive
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
@@ -19,7 +20,7 @@ from ..errors import LocalProtocolError
 from ..http.exchange import Exchange
 from .response import Response
 
-__all__ = ["ResponseStream"]
+__all__ = ["ResponseStream", "pieces_of"]
 
 
 class ResponseStream:
@@ -49,6 +50,7 @@ class ResponseStream:
         """Send a piece of the body, text as UTF-8, in one write; an empty first piece sends the head alone.
 
         Raises:
+          TypeError: `data` is neither bytes nor text.
           LocalProtocolError: the response has ended, or this is more than its Content-Length.
           RequestCancelled: the client has gone, or reads nothing.
           trio.BusyResourceError: another task is sending.
@@ -57,19 +59,18 @@ class ResponseStream:
         """
         if self.ended:
             raise LocalProtocolError("nothing can be sent after eof(): the response has ended")
-        await self._exchange.send_data(data.encode() if isinstance(data, str) else data)
+        if isinstance(data, str):
+            data = data.encode()
+        elif not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"a piece of a response is bytes or str, not {type(data).__name__}")
+        await self._exchange.send_data(bytes(data))
 
-    async def send_from(self, pieces: AsyncIterable[bytes | str]) -> None:
-        """Send each piece as `send` does, and close `pieces` in any case; for HEAD none is asked for."""
-        iterator = aiter(pieces)
-        try:
-            if self._exchange.head.method == "HEAD":
-                return
-            async for piece in iterator:
-                await self.send(piece)
-        finally:
-            if (aclose := getattr(iterator, "aclose", None)) is not None:
-                await aclose()
+    async def send_from(self, body: AsyncIterable[bytes | str]) -> None:
+        """Send each piece as `send` does, and close `body` in any case; for HEAD none is asked for."""
+        async with pieces_of(body) as pieces:
+            if self._exchange.head.method != "HEAD":
+                async for piece in pieces:
+                    await self.send(piece)
 
     async def eof(self) -> None:
         """End the response; once is enough, and again is harmless.
@@ -79,8 +80,8 @@ class ResponseStream:
           RequestCancelled: the client has gone, or reads nothing.
         """
         if not self.ended:
-            self.ended = True
             await self._exchange.send_end()
+            self.ended = True
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,6 +91,17 @@ class ResponseStream:
     ) -> None:
         if error is None:
             await self.eof()
+
+
+@asynccontextmanager
+async def pieces_of(body: AsyncIterable[bytes | str]) -> AsyncIterator[AsyncIterator[bytes | str]]:
+    """The pieces of a streamed body, which is closed in any case: it may hold a task, a file, a channel."""
+    pieces = aiter(body)
+    try:
+        yield pieces
+    finally:
+        if (aclose := getattr(pieces, "aclose", None)) is not None:
+            await aclose()
 
 
 def _announced_length(headers: tuple[tuple[bytes, bytes], ...]) -> int | None:

@@ -54,9 +54,10 @@ class Block:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        swallowed = bool(self.scope.__exit__(kind, error, traceback))
-        self._lifetime.leave(self, caught=self.scope.cancelled_caught)
-        return swallowed
+        try:  # the scope raises what is left of a group whose Cancelled it has taken
+            return bool(self.scope.__exit__(kind, error, traceback))
+        finally:
+            self._lifetime.leave(self, caught=self.scope.cancelled_caught)
 
     def _raise_if_caught(self) -> None:
         if self.scope.cancelled_caught:
@@ -64,7 +65,9 @@ class Block:
             try:
                 raise cancelled
             finally:
-                cancelled.__context__ = None  # the Cancelled would keep the frames of the block alive
+                # The Cancelled, and this very frame, would keep the frames of the block alive.
+                cancelled.__context__ = None
+                del cancelled
 
 
 class Cancellable(Block):
@@ -82,6 +85,7 @@ class Cancellable(Block):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         swallowed = super().__exit__(kind, error, traceback)
+        del error, traceback
         self._raise_if_caught()
         return swallowed
 
@@ -116,5 +120,6 @@ class Shielded(Block):
         # A block that was cut short goes on raising Cancelled if the request's own scope is there to catch it.
         self.scope.shield = False
         swallowed = super().__exit__(kind, error, traceback)
+        del error, traceback
         self._raise_if_caught()
         return swallowed

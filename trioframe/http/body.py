@@ -49,6 +49,9 @@ class BodySource(Protocol):
           RequestTimeout: the peer sends too slowly.
         """
 
+    def stop(self) -> None:
+        """Let whoever is in `wait` have `trio.ClosedResourceError`: the request is over."""
+
     def refuse_body(self) -> None:
         """The rest of the body will not be read; the connection cannot be used again."""
 
@@ -76,7 +79,7 @@ class RequestBody(trio.abc.ReceiveStream):
         self._held = b""
         self._busy = False
         self._ended = False
-        self._closed = False
+        self._closed = ""  # why nothing can be read any more
         self.received = 0
         self.timeout: float | None = None
 
@@ -119,11 +122,9 @@ class RequestBody(trio.abc.ReceiveStream):
         """
         if max_bytes is not None and max_bytes < 1:
             raise ValueError("max_bytes must be at least 1")
-        if self._busy:
-            raise trio.BusyResourceError("another task is reading this request's body")
-        self._busy = True
+        self._claim()
         try:
-            if self._held or self._ended or self._closed:
+            if self._held or self._ended:
                 await trio.lowlevel.checkpoint()
                 piece = self._take_held()
             else:
@@ -146,43 +147,42 @@ class RequestBody(trio.abc.ReceiveStream):
 
     async def read_all(self) -> bytes:
         """All that is left of the body.  Raises what `receive_some` raises; what was read then can be read again."""
-        if self._ended and not self._held:
-            return b""
-        self.check_size()
+        self._claim()
         pieces: list[bytes] = []
         try:
+            self.check_size()
             while piece := await self._next_or_held():
                 pieces.append(piece)
         except BaseException:
             self._held = b"".join(pieces)  # for whoever reads next
             raise
+        finally:
+            self._busy = False
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def aclose(self) -> None:
         """Read no more of the body.  The connection is closed after this request if much of it is left."""
-        self._closed = True
+        self._closed = "this request's body was closed"
         self._held = b""
         await trio.lowlevel.checkpoint()
 
-    def _take_held(self) -> bytes:
+    def expire(self) -> None:
+        """The request is over: what still arrives belongs to another one.  Whoever waits for this body is told."""
+        if not self._closed:
+            self._closed = "this request is over"
+        self._held = b""
+        self._source.stop()
+
+    def _claim(self) -> None:
         if self._closed:
-            raise trio.ClosedResourceError("this request's body was closed")
+            raise trio.ClosedResourceError(self._closed)
+        if self._busy:
+            raise trio.BusyResourceError("another task is reading this request's body")
+        self._busy = True
+
+    def _take_held(self) -> bytes:
         held, self._held = self._held, b""
         return held
-
-    async def discard(self, max_bytes: int) -> bool:
-        """Read and throw away what is left, at most about `max_bytes`; whether its end was reached.
-
-        The size limit does not matter here.  Raises what `receive_some` raises otherwise.
-        """
-        while True:
-            piece = self._source.next_piece_nowait()
-            if piece == b"":
-                return True
-            if piece is None:
-                await self._source.wait(self.timeout)
-            elif (max_bytes := max_bytes - len(piece)) < 0:
-                return False
 
     async def _next(self) -> bytes:
         self.check_size()
@@ -196,7 +196,7 @@ class RequestBody(trio.abc.ReceiveStream):
 
     async def _next_or_held(self) -> bytes:
         # Without a checkpoint for what is here already: a small body comes with its head.
-        if self._held:
+        if self._held or self._ended:
             return self._take_held()
         piece = self._source.next_piece_nowait()
         return self._account(await self._wait_for_piece() if piece is None else piece)

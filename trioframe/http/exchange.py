@@ -38,7 +38,7 @@ class ConnInfo:
 
     Attributes:
       peername, sockname: as the socket gives them: (host, port[, flow, scope]) or a path; None for other streams.
-      tls: the `ssl.SSLObject` of a TLS connection, None on a plain one.
+      tls: the `trio.SSLStream` of a TLS connection, None on a plain one.
       ctx: room for the application, as long as the connection lives.
       id: counts connections of this process.
     """
@@ -46,7 +46,6 @@ class ConnInfo:
     peername: Any = None
     sockname: Any = None
     tls: Any = None
-    server_name: str | None = None
     unix: bool = False
     ctx: SimpleNamespace = field(default_factory=SimpleNamespace)
     id: int = field(default_factory=_connection_ids.__next__)

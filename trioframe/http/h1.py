@@ -287,6 +287,31 @@ class H1Connection:
         self.response_state = state
         return head.data
 
+    def begin_response(
+        self,
+        status: int,
+        headers: Fields,
+        data: bytes,
+        *,
+        content_length: int | None,
+        close: bool = False,
+        reason: str | None = None,
+        end: bool = False,
+        trailers: Fields = (),
+    ) -> bytes:
+        """The head and the first piece of a body, and its end if `end`; see `send_head`, `send_data` and `send_end`.
+
+        Raises `LocalProtocolError` if any of them would; then nothing has happened, and another response is possible.
+        """
+        before = self.response_state, self.must_close
+        try:
+            head = self.send_head(status, headers, content_length=content_length, close=close, reason=reason)
+            first = self.send_data(data)
+            return head + first + self.send_end(trailers) if end else head + first
+        except BaseException:  # what is no bytes is a TypeError
+            self.response_state, self.must_close = before
+            raise
+
     def send_data(self, data: bytes) -> bytes:
         """Some of the body, as it goes on the wire: nothing for nothing, and for a response that has no body.
 

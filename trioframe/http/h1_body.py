@@ -36,13 +36,15 @@ class H1Body:
       lifetime: of the request.
     """
 
-    __slots__ = ("_connection", "_lifetime", "_received", "_waited", "trailers")
+    __slots__ = ("_connection", "_lifetime", "_received", "_scope", "_stopped", "_waited", "trailers")
 
     def __init__(self, connection: H1Driver, lifetime: Lifetime) -> None:
         self._connection = connection
         self._lifetime = lifetime
         self._received = 0  # bytes
         self._waited = 0.0  # seconds
+        self._scope: trio.CancelScope | None = None  # around a wait
+        self._stopped = False
         self.trailers: RawHeaders = ()
 
     @property
@@ -54,8 +56,16 @@ class H1Body:
         """See `BodySource`."""
         self._connection.refuse_more()
 
+    def stop(self) -> None:
+        """See `BodySource`."""
+        self._stopped = True
+        if self._scope is not None:
+            self._scope.cancel(reason="the request is over")
+
     def next_piece_nowait(self) -> bytes | None:
         """See `BodySource`."""
+        if self._stopped:  # what comes now belongs to another request
+            raise trio.ClosedResourceError("this request is over")
         try:
             event = self._connection.wire.next_event()
         except IncompleteMessage as exc:
@@ -83,7 +93,7 @@ class H1Body:
         if settings.body_min_rate > 0:
             spare = settings.body_min_rate_grace + self._received / settings.body_min_rate - self._waited
         self._lifetime.hold_limit()
-        with trio.move_on_after(max(0.0, min(timeout, spare))):
+        with trio.move_on_after(max(0.0, min(timeout, spare))) as self._scope:
             try:
                 await self._connection.receive()
             except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
@@ -93,5 +103,7 @@ class H1Body:
                 self._waited += trio.current_time() - began
                 self._lifetime.resume_limit()
             return
+        if self._stopped:
+            raise trio.ClosedResourceError("this request is over")
         self.refuse_body()
         raise RequestTimeout("the body of the request did not arrive in time")

@@ -16,15 +16,16 @@ It must not know sockets, TLS, listeners or the application.
 
 from __future__ import annotations
 
+import contextvars
 import logging
 from collections.abc import Sequence
 from typing import Protocol
 
 import trio
 
-from ..errors import LocalProtocolError, RemoteProtocolError, RequestCancelled, RequestTimeout, reason_phrase
+from ..errors import LocalProtocolError, RemoteProtocolError, RequestCancelled, reason_phrase
 from .closing import close_now
-from .events import NEED_DATA, Event, IncompleteMessage, RequestHead
+from .events import NEED_DATA, Data, Event, IncompleteMessage, RequestHead
 from .exchange import ConnInfo, Exchange, Handler
 from .h1 import H1Connection
 from .h1_exchange import H1Exchange
@@ -37,6 +38,7 @@ __all__ = ["H1Driver", "Observer"]
 
 logger = logging.getLogger("trioframe.http")
 
+GOODBYE = 0.1  # seconds to linger for a peer that owes us nothing, so that it sees a clean end
 _PLAIN: Sequence[tuple[bytes, bytes]] = ((b"content-type", b"text/plain; charset=utf-8"),)
 
 
@@ -77,12 +79,14 @@ class H1Driver:
         self.writer = Writer(transport, settings.send_timeout)
         self.spawn = spawn
         self.exchange: H1Exchange | None = None
+        self._context = contextvars.copy_context()  # what each request begins with
         self._handler = handler
         self._observer = observer
         self._requests = 0
         self._draining = False
         self._head_scope: trio.CancelScope | None = None  # around the wait for a head
         self._idle = False  # nothing of that head has come
+        self._parting: trio.CancelScope | None = None  # around the wait for what nobody wants any more
         self._last = False  # no request follows the one now served
 
     # --- the life of the connection ----------------------------------------------------------------------------------
@@ -93,31 +97,39 @@ class H1Driver:
         Raises nothing but cancellation (and what no server should survive, such as `KeyboardInterrupt`).
         """
         try:
-            if await self._serve_requests():
-                await self.transport.linger(self.settings.linger_timeout)
+            if (patience := await self._serve_requests()) > 0:
+                await self._linger(patience)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             logger.debug("connection %d: %s", self.conn.id, exc)
         finally:
             await close_now(self.transport)
 
-    async def _serve_requests(self) -> bool:
-        """Serve one request after the other; whether the peer may still be sending while our last answer travels."""
+    async def _linger(self, patience: float) -> None:
+        patience = min(patience, GOODBYE if self._draining else self.settings.linger_timeout)
+        with trio.CancelScope() as self._parting:
+            await self.transport.linger(patience)
+
+    async def _serve_requests(self) -> float:
+        """Serve one request after the other; how many seconds to linger for the peer then."""
         try:
             while (head := await self._next_head()) is not None:
                 if not await self._serve(H1Exchange(self, head)):
-                    return not self.writer.broken
+                    return 0 if self.writer.broken else self.settings.linger_timeout
         except IncompleteMessage as error:
             logger.debug("connection %d: %s", self.conn.id, error)
         except RemoteProtocolError as error:
             await self._reject(error)
-            return not self.writer.broken
-        return False
+            return 0 if self.writer.broken else self.settings.linger_timeout
+        return GOODBYE
 
     async def _next_head(self) -> RequestHead | None:
         """The next request, or None when the connection ends between two of them."""
         event: Event | None = self.wire.next_event()
         if event is NEED_DATA:
             event = await self._wait_for_head()
+        elif self._requests:
+            # A pipelined request waits its turn, and the step makes the fresh context count.
+            await trio.lowlevel.cancel_shielded_checkpoint()
         # Where a request begins h1 gives a head, or says that none will come.
         return event if isinstance(event, RequestHead) else None
 
@@ -167,12 +179,20 @@ class H1Driver:
             self._report(exchange, exc)
             await self._apologise(exchange, 500)
         finally:
-            self.transport.watch(None)
-            self.exchange = None
+            self._end(exchange)
             if exchange.status is None:  # cancelled from outside: the program ends
                 exchange.status = 503
             self._observer.record(exchange)
         return await self._ready_for_next(exchange)
+
+    def _end(self, exchange: H1Exchange) -> None:
+        """From here on the exchange reaches neither the peer nor the next request, whoever still holds it."""
+        self.transport.watch(None)
+        self.exchange = None
+        exchange.lifetime.end()
+        exchange.body.expire()
+        # What the handler set in context variables ends with its request.  Trio looks at this at the task's next step.
+        trio.lowlevel.current_task().context = self._context.copy()
 
     def _report(self, exchange: H1Exchange, error: Exception | BaseExceptionGroup[BaseException]) -> None:
         """Log what a handler should have answered itself; raise what is not ours to stop."""
@@ -204,18 +224,26 @@ class H1Driver:
             return False
         if self.closing or self.writer.broken or self.wire.must_close or exchange.lifetime.lost:
             return False
-        if not self.wire.body_complete and not await self._discard_body(exchange):
+        if not self.wire.body_complete and not await self._discard_body():
             return False
         self.wire.start_next_cycle()
         return True
 
-    async def _discard_body(self, exchange: H1Exchange) -> bool:
+    async def _discard_body(self) -> bool:
         """Read what the handler left of the body, if that is little; whether its end was reached."""
-        with trio.move_on_after(self.settings.linger_timeout):
+        left = self.settings.drain_max_size
+        with trio.move_on_after(self.settings.linger_timeout) as self._parting:
             try:
-                return await exchange.body.discard(self.settings.drain_max_size)
-            except (RequestCancelled, RequestTimeout, RemoteProtocolError) as exc:
+                while not self.wire.body_complete:
+                    event = self.wire.next_event()
+                    if event is NEED_DATA:
+                        await self.receive()
+                    elif isinstance(event, Data) and (left := left - len(event.data)) < 0:
+                        return False
+            except RemoteProtocolError as exc:
                 logger.debug("connection %d: unread body: %s", self.conn.id, exc)
+                return False
+            return True
         return False
 
     async def _reject(self, error: RemoteProtocolError) -> None:
@@ -243,6 +271,8 @@ class H1Driver:
         self._draining = True
         if self._head_scope is not None and self._idle:
             self._head_scope.cancel(reason="the server is stopping")
+        if self._parting is not None:
+            self._parting.deadline = min(self._parting.deadline, trio.current_time() + GOODBYE)
 
     def cancel(self) -> None:
         """Cancel the request that runs, as "shutdown"; a head half received is given up."""

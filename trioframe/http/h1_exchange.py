@@ -53,6 +53,7 @@ class H1Exchange(Exchange):
         self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, reason: str | None = None
     ) -> None:
         connection = self._connection
+        self._check()
         close = connection.closing or self._too_much_unread()
         data = connection.wire.send_response(status, headers, body, close=close, reason=reason)
         self._begin(status)
@@ -71,15 +72,18 @@ class H1Exchange(Exchange):
         self._held = (status, headers, content_length, reason)
 
     async def send_data(self, data: bytes) -> None:
-        head = self._release_head()
-        await self._write(head + self._connection.wire.send_data(data) if data else head)
+        self._check()
+        await self._write(self._connection.wire.send_data(data) if self._held is None else self._begin_with(data))
 
     async def send_end(self, trailers: RawHeaders = ()) -> None:
-        head = self._release_head()
-        await self._write(head + self._connection.wire.send_end(trailers))
+        self._check()
+        wire = self._connection.wire
+        end = wire.send_end(trailers) if self._held is None else self._begin_with(b"", end=True, trailers=trailers)
+        await self._write(end)
         self.finished = True
 
     async def send_informational(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        self._check()
         await self._write(self._connection.wire.send_informational(status, headers))
 
     def abandon(self) -> None:
@@ -98,16 +102,30 @@ class H1Exchange(Exchange):
         else:
             raise LocalProtocolError("the handler returned without a response")
 
-    def _release_head(self) -> bytes:
+    def _check(self) -> None:
+        """Whether anything may be sent at all, before `h1` is told of it."""
+        if self._connection.exchange is not self:
+            raise LocalProtocolError("this request is over: nothing can be sent to its client any more")
+        self._connection.writer.check(self.lifetime)
+
+    def _begin_with(self, data: bytes, *, end: bool = False, trailers: RawHeaders = ()) -> bytes:
+        """The head that was held, with what follows it."""
         if self._held is None:
-            return b""
+            raise LocalProtocolError("no response has been begun")
         status, headers, content_length, reason = self._held
-        head = self._connection.wire.send_head(
-            status, headers, content_length=content_length, close=self._connection.closing, reason=reason
+        connection = self._connection
+        first = connection.wire.begin_response(
+            status,
+            headers,
+            data,
+            content_length=content_length,
+            close=connection.closing,
+            reason=reason,
+            end=end,
+            trailers=trailers,
         )
-        self._held = None
         self._begin(status)
-        return head
+        return first
 
     def _begin(self, status: int) -> None:
         self._held = None

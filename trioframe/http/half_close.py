@@ -36,10 +36,16 @@ class Ebb:
         self._stopped = False
 
     async def run(self) -> None:
-        with self._scope:
-            await trio.sleep_forever()
-        if not self._stopped:
-            self._lifetime.cancel("disconnect")
+        while True:
+            with self._scope:
+                await trio.sleep_forever()
+            if self._stopped:
+                return
+            if self._lifetime.waits():
+                self._lifetime.cancel("disconnect")
+                return
+            # On a busy machine the moment passes while the handler is still at work.
+            self._scope = trio.CancelScope(deadline=trio.current_time() + HALF_CLOSE_GRACE)
 
     def hold(self) -> None:
         self._scope.deadline = math.inf

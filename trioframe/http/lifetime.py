@@ -49,6 +49,9 @@ Ts = TypeVarTuple("Ts")
 
 DEFAULT_CANCEL_GRACE = 5.0
 
+# The functions of Trio in which a task stands that only lets others have their turn.
+_TURNS = frozenset({"checkpoint", "cancel_shielded_checkpoint"})
+
 
 class Lifetime:
     """The lifetime of one request: its deadline, its cancellation, its children.
@@ -75,7 +78,9 @@ class Lifetime:
         "_nursery",
         "_on_disconnect",
         "_running",
+        "_sending",
         "_spawn",
+        "_task",
         "_time_left",
         "disconnected",
         "latest",
@@ -109,6 +114,8 @@ class Lifetime:
         self._failed_at = math.inf  # when the handler or a child first raised
         self._failed_during: CancelReason | None = None  # the cancellation it raised in
         self._running = False
+        self._sending = False
+        self._task: trio.lowlevel.Task | None = None  # the handler's, while it runs
         self._blocks: list[Block] = []
         self._nursery: RequestNursery | None = None
         self._disconnected_event: trio.Event | None = None
@@ -125,6 +132,7 @@ class Lifetime:
         Cancellation from outside goes through as it is; the children have ended by then.
         """
         self._running = True
+        self._task = trio.lowlevel.current_task()
         if self.disconnected and self._on_disconnect == "cancel":
             self._begin_disconnected()
         try:
@@ -142,8 +150,10 @@ class Lifetime:
             raise
         finally:
             self._running = False
+            self._task = None
             if self._ebb is not None:
                 self._ebb.stop()
+                self._ebb = None
             if self._nursery is not None:
                 self._nursery.expire()
         raise RequestCancelled(self.settle())
@@ -164,7 +174,10 @@ class Lifetime:
         """What is left of a group without the `RequestCancelled` that several children may have met."""
         met, rest = group.split(RequestCancelled)
         if rest is None and met is not None:
-            return RequestCancelled(self.settle("disconnect"))
+            first: BaseException = met
+            while isinstance(first, BaseExceptionGroup):
+                first = first.exceptions[0]
+            return RequestCancelled(self.settle(first.reason if isinstance(first, RequestCancelled) else "disconnect"))
         error: BaseException = group if rest is None else rest
         self._annotate(error)
         return error
@@ -179,7 +192,9 @@ class Lifetime:
 
     def _annotate(self, error: BaseException) -> None:
         if self._failed_during is not None:
-            error.add_note(f"raised while the request was being cancelled: {WHY[self._failed_during]}")
+            note = f"raised while the request was being cancelled: {WHY[self._failed_during]}"
+            if note not in getattr(error, "__notes__", ()):  # it may be one object that is raised again and again
+                error.add_note(note)
 
     # --- cancelling --------------------------------------------------------------------------------------------------
 
@@ -202,6 +217,8 @@ class Lifetime:
 
     @deadline.setter
     def deadline(self, value: float) -> None:
+        if not value > -math.inf:
+            raise ValueError(f"a deadline is a time of trio.current_time(), or inf, not {value!r}")
         self._deadline = value
         self._deadline_is_explicit = True
         self._arrange()
@@ -259,20 +276,30 @@ class Lifetime:
         if self._running and self._on_disconnect == "cancel":
             self._begin_disconnected()
 
+    def peer_stalled(self) -> None:
+        """The peer reads nothing any more, and has been given up."""
+        self.lost = True
+        if self._on_disconnect == "cancel":
+            self.cancel("timeout")
+
     def _begin_disconnected(self) -> None:
         if self.lost:
             self.cancel("disconnect")
         elif self._ebb is None:
             self._ebb = Ebb(self)
+            if self._sending:
+                self._ebb.hold()
             self._spawn(self._ebb.run)
 
     def sending(self) -> None:
         """Something is being sent: a half-closed peer may be reading it."""
+        self._sending = True
         if self._ebb is not None:
             self._ebb.hold()
 
     def sent(self) -> None:
         """It was sent: the moment of a half-closed peer starts anew."""
+        self._sending = False
         if self._ebb is not None:
             self._ebb.restart()
 
@@ -294,6 +321,13 @@ class Lifetime:
         self.disconnected = True
         if self._disconnected_event is not None:
             self._disconnected_event.set()
+
+    def waits(self) -> bool:
+        """Whether the handler waits for something, other than for its turn."""
+        if self._task is None:
+            return False
+        *_, (innermost, _) = self._task.iter_await_frames()
+        return innermost.f_code.co_name not in _TURNS
 
     # --- what a handler may ask for ----------------------------------------------------------------------------------
 

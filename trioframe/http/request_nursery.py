@@ -25,6 +25,7 @@ from typing import Any, Protocol, TypeVarTuple
 import trio
 
 from ..errors import CancelReason
+from .blocks import WHY
 
 __all__ = ["RequestNursery", "Spawn"]
 
@@ -102,6 +103,8 @@ class RequestNursery:
         return await self._running().start(async_fn, *args, name=name)
 
     def _check_open(self) -> None:
+        if self._done.is_set() and not self._expired:
+            raise RuntimeError("request.nursery has been cancelled, and no task can be started in it any more")
         if self._expired:
             raise RuntimeError("this request is over, and no task can be started in its nursery any more")
 
@@ -112,7 +115,7 @@ class RequestNursery:
         if reason is None:
             self.cancel_scope.deadline = cut
         else:
-            self.cancel_scope.cancel(reason=f"the request was cancelled: {reason}")
+            self.cancel_scope.cancel(reason=WHY[reason])
 
     async def join(self) -> None:
         """The handler has returned: wait for the children.
@@ -129,7 +132,7 @@ class RequestNursery:
             await self.close(exc)
             raise
         if self._failures:
-            raise BaseExceptionGroup("tasks in request.nursery failed", self._failures)
+            raise self._take_failures()
 
     async def close(self, error: BaseException) -> None:
         """The handler has raised `error`: cancel the children and wait for them.
@@ -143,13 +146,18 @@ class RequestNursery:
         with trio.CancelScope(shield=True):
             await self._done.wait()
         if self._failures:
-            failures, self._failures = self._failures, []
-            raise BaseExceptionGroup("tasks in request.nursery failed", [error, *failures]) from None
+            raise self._take_failures(error) from None
+
+    def _take_failures(self, *others: BaseException) -> BaseExceptionGroup[BaseException]:
+        # Taken, as their tracebacks hold the frames that hold this object.
+        failures, self._failures = self._failures, []
+        return BaseExceptionGroup("tasks in request.nursery failed", [*others, *failures])
 
     def expire(self) -> None:
         """The request is over; let the host go and refuse further children."""
         self._expired = True
         self._released.set()
+        self._child_failed = _nobody  # it holds the request
 
     # --- the host ----------------------------------------------------------------------------------------------------
 
@@ -179,6 +187,10 @@ class RequestNursery:
             self._nursery = None
             self._opened.set()
             self._done.set()
+
+
+def _nobody() -> None:
+    """Who hears of a failure when the request is over."""
 
 
 def _start_soon(nursery: trio.Nursery, async_fn: Callable[..., Awaitable[object]], args: Any, name: object) -> None:

@@ -17,7 +17,7 @@ from .transport import Transport
 
 __all__ = ["SEND_SIZE", "Writer"]
 
-SEND_SIZE = 256 * 1024  # bytes that must leave within one `timeout`: a slow reader of much is not a stalled one
+SEND_SIZE = 64 * 1024  # bytes that must leave within one `timeout`: a slow reader of much is not a stalled one
 
 
 class Writer:
@@ -39,6 +39,13 @@ class Writer:
         self._writing = False
         self.broken = False
 
+    def check(self, lifetime: Lifetime | None = None) -> None:
+        """Raise what `write` would raise before it writes."""
+        if self._writing:
+            raise trio.BusyResourceError("another task is sending this response")
+        if self.broken or (lifetime is not None and lifetime.lost):
+            raise RequestCancelled((lifetime.reason if lifetime is not None else None) or "disconnect")
+
     async def write(self, data: bytes, lifetime: Lifetime | None = None) -> None:
         """Send `data`.
 
@@ -51,20 +58,15 @@ class Writer:
 
         If cancelled, an unknown part was sent and the connection is broken.
         """
-        if self._writing:
-            raise trio.BusyResourceError("another task is sending this response")
-        if self.broken or (lifetime is not None and lifetime.lost):
-            raise RequestCancelled("disconnect")
+        self.check(lifetime)
         self._writing = self.broken = True
         if lifetime is not None:
             lifetime.sending()
         try:
-            if len(data) <= SEND_SIZE:
-                await self._send(data)
-            else:
-                view = memoryview(data)
-                for start in range(0, len(data), SEND_SIZE):
-                    await self._send(view[start : start + SEND_SIZE])
+            if not await self._send(data):
+                if lifetime is not None:
+                    lifetime.peer_stalled()
+                raise RequestCancelled("timeout")
             self.broken = False
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             if lifetime is not None:
@@ -75,8 +77,18 @@ class Writer:
             if lifetime is not None:
                 lifetime.sent()
 
-    async def _send(self, data: bytes | memoryview) -> None:
+    async def _send(self, data: bytes) -> bool:
+        """Whether all of it left in time."""
+        if len(data) <= SEND_SIZE:
+            return await self._send_piece(data)
+        view = memoryview(data)
+        for start in range(0, len(data), SEND_SIZE):
+            if not await self._send_piece(view[start : start + SEND_SIZE]):
+                return False
+        return True
+
+    async def _send_piece(self, data: bytes | memoryview) -> bool:
         with trio.move_on_after(self._timeout):
             await self._transport.send_all(data)
-            return
-        raise RequestCancelled("timeout")
+            return True
+        return False

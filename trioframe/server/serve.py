@@ -46,6 +46,9 @@ logger = logging.getLogger("trioframe.server")
 
 ACCEPT_PAUSE = 0.1  # seconds to wait for a file descriptor when none is left
 OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+# accept(2) also hands over what befell the new connection; that is nobody's concern but its peer's.
+_GONE = "ECONNABORTED EHOSTDOWN EHOSTUNREACH ENETDOWN ENETUNREACH ENONET ENOPROTOOPT EOPNOTSUPP EPERM EPROTO"
+GONE_ALREADY = frozenset(getattr(errno, name) for name in _GONE.split() if hasattr(errno, name))
 
 ListenerT = TypeVar("ListenerT", bound="trio.abc.Listener[trio.abc.Stream]")
 
@@ -115,27 +118,39 @@ class Server:
         If cancelled, all connections are cancelled and closed.
         """
         async with trio.open_nursery() as connections:
-            async with trio.open_nursery() as accepting:
-                for listener in listeners:
-                    accepting.start_soon(self._accept, listener, ssl, connections)
-                task_status.started(list(listeners))
-                await self._wait_for_shutdown()
-                accepting.cancel_scope.cancel(reason="the server is stopping")
-            await self._drain()
+            try:
+                async with trio.open_nursery() as accepting:
+                    for listener in listeners:
+                        accepting.start_soon(self._accept, listener, ssl, connections)
+                    task_status.started(list(listeners))
+                    await self._stopping.wait()
+                    accepting.cancel_scope.cancel(reason="the server is stopping")
+                await self._drain()
+            except BaseException:
+                # Cancelled from outside, or a listener broke.  Whatever is shielded does not hear of it, so it is told.
+                self._force(within=self._cancel_grace)
+                raise
             connections.cancel_scope.cancel(reason="the server stops now")
 
     async def serve_stream(self, stream: trio.abc.Stream, *, ssl: ssl_module.SSLContext | None = None) -> None:
         """Serve one connection, until it is over or `shutdown` has drained it.  It is closed then."""
         self._open += 1
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._end_in_time, nursery.cancel_scope)
-            await self._serve_connection(stream, ssl)
-            nursery.cancel_scope.cancel(reason="the connection has ended")
+            nursery.start_soon(self._serve_alone, stream, ssl, nursery.cancel_scope)
+            try:
+                await self._stopping.wait()
+                await self._drain()
+            except trio.Cancelled:  # as in `serve`
+                self._force(within=self._cancel_grace)
+                raise
+            nursery.cancel_scope.cancel(reason="the server stops now")
 
-    async def _end_in_time(self, scope: trio.CancelScope) -> None:
-        await self._wait_for_shutdown()
-        await self._drain()
-        scope.cancel(reason="the server stops now")
+    async def _serve_alone(
+        self, stream: trio.abc.Stream, ssl: ssl_module.SSLContext | None, scope: trio.CancelScope
+    ) -> None:
+        # In a task of its own, as its context variables are changed for each request.
+        await self._serve_connection(stream, ssl)
+        scope.cancel(reason="the connection has ended")
 
     # --- accepting ---------------------------------------------------------------------------------------------------
 
@@ -153,6 +168,8 @@ class Server:
                 try:
                     stream = await listener.accept()
                 except OSError as exc:
+                    if exc.errno in GONE_ALREADY:
+                        continue
                     if exc.errno not in OUT_OF_RESOURCES:
                         raise
                     if not starved:
@@ -175,10 +192,12 @@ class Server:
         try:
             async with trio.open_nursery() as nursery:
                 conn = conn_info(stream)
-                if ssl is None:
+                if ssl is not None:
+                    tls = wrap(stream, ssl, linger_timeout=self._settings.linger_timeout)
+                    if await self._handshake(tls, conn):
+                        await self._drive(tls, conn, nursery)
+                elif not isinstance(stream, trio.SSLStream) or await self._handshake(stream, conn):
                     await self._drive(stream, conn, nursery)
-                elif (tls := await self._handshake(stream, ssl, conn)) is not None:
-                    await self._drive(tls, conn, nursery)
                 nursery.cancel_scope.cancel(reason="the connection has ended")
         except (Exception, BaseExceptionGroup) as exc:  # noqa: BLE001 - contained: no connection ends another
             _contain(exc)
@@ -204,47 +223,33 @@ class Server:
         finally:
             self._drivers.discard(driver)
 
-    async def _handshake(
-        self, stream: trio.abc.Stream, context: ssl_module.SSLContext, conn: ConnInfo
-    ) -> trio.SSLStream[trio.abc.Stream] | None:
-        """TLS, or None with one line in the log."""
-        tls = wrap(stream, context, linger_timeout=self._settings.linger_timeout)
+    async def _handshake(self, tls: trio.SSLStream[trio.abc.Stream], conn: ConnInfo) -> bool:
+        """Begin to speak TLS; False, with one line in the log, if the peer cannot."""
         try:
             with trio.move_on_after(self._handshake_timeout) as scope:
                 self._handshakes.add(scope)
                 await tls.do_handshake()
                 conn.tls = tls
-                return tls
+                return True
         except (trio.BrokenResourceError, ssl_module.SSLError) as exc:
             logger.info("TLS handshake with %s failed: %s", conn.client_ip, describe_handshake_failure(exc))
-            return None
+            return False
         finally:
             self._handshakes.discard(scope)
-        logger.info("TLS handshake with %s took longer than %s s", conn.client_ip, self._handshake_timeout)
-        return None
+        if not self._stopping.is_set():
+            logger.info("TLS handshake with %s took longer than %s s", conn.client_ip, self._handshake_timeout)
+        return False
 
     # --- ending ------------------------------------------------------------------------------------------------------
 
-    async def _wait_for_shutdown(self) -> None:
-        try:
-            await self._stopping.wait()
-        except trio.Cancelled:
-            # From outside.  Whatever is shielded does not hear of it, so it is told.
-            self._force(within=self._cancel_grace)
-            raise
-
     async def _drain(self) -> None:
         """The stages drain, cancel and force of the table at the top."""
-        try:
-            if await self._all_end_within(self._graceful_timeout):
-                return
-            logger.warning("%d connections were busy for %s s: cancelling them", self._open, self._graceful_timeout)
-            for driver in list(self._drivers):
-                driver.cancel()
-            await self._all_end_within(self._cancel_grace)
-        except trio.Cancelled:
-            self._force(within=self._cancel_grace)
-            raise
+        if await self._all_end_within(self._graceful_timeout):
+            return
+        logger.warning("%d connections were busy for %s s: cancelling them", self._open, self._graceful_timeout)
+        for driver in list(self._drivers):
+            driver.cancel()
+        await self._all_end_within(self._cancel_grace)
         self._force(within=0)
 
     async def _all_end_within(self, seconds: float) -> bool:

@@ -18,6 +18,8 @@ It must not know HTTP.
 
 from __future__ import annotations
 
+import logging
+
 import trio
 
 from ..http.request_nursery import Spawn
@@ -26,6 +28,8 @@ from .linger import linger
 from .sockets import reset_on_close
 
 __all__ = ["WatchedStream"]
+
+logger = logging.getLogger("trioframe.server")
 
 LINGER_MAX_SIZE = 16 * 1024 * 1024  # bytes read and thrown away while lingering
 
@@ -81,8 +85,10 @@ class WatchedStream(Transport):
     async def _read_once(self) -> None:
         try:
             data = await self.stream.receive_some(self._read_ahead_size - len(self._buffer))
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
-            self._ended, self._error = True, exc
+        except Exception as exc:
+            if not isinstance(exc, trio.BrokenResourceError | trio.ClosedResourceError):
+                logger.warning("%r broke", self.stream, exc_info=exc)
+            self._ended, self._error = True, exc.with_traceback(None)
         else:
             self._buffer += data
             self._ended = not data
@@ -136,7 +142,7 @@ class WatchedStream(Transport):
         if self._reading_ahead:
             self._reader.cancel()
             await self._reader_done.wait()
-        if not self._ended:
+        if self._error is None:
             await linger(self.stream, timeout=timeout, max_bytes=LINGER_MAX_SIZE)
 
     def abort(self) -> None:

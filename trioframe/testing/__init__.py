@@ -1,4 +1,12 @@
-"""Tools for testing apps: clients in memory, peers that misbehave, and cancellation at every checkpoint."""
+"""Tools for testing apps, in memory and in virtual time.
+
+* `client` is an HTTP client; `connect` a raw peer with every fault a client can have.
+* `cancel_everywhere` cancels a request at each of its checkpoints and reports what that breaks.
+* `FaultyStream` and `memory_pair` are what they stand on, for tests of your own.
+
+All of them go through `App.serve_stream`, so what is tested is what serves.  Only `client` needs the extra
+``trioframe[testing]``.
+"""
 
 from .clients import client
 from .faults import FaultyStream

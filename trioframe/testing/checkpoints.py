@@ -36,7 +36,7 @@ class Checkpoints(trio.abc.Instrument):
 
     Parameters:
       target: the checkpoint to act at, counted from 1; 0 for none.
-      act: called there.
+      act: called there, with the task that stands there.
 
     Attributes:
       passed: how many there were so far.
@@ -45,7 +45,7 @@ class Checkpoints(trio.abc.Instrument):
       started: tasks that the request has started and that have not ended.
     """
 
-    def __init__(self, target: int, act: Callable[[], None]) -> None:
+    def __init__(self, target: int, act: Callable[[Task], None]) -> None:
         self.passed = 0
         self.place: str | None = None
         self.interrupted = False
@@ -92,7 +92,7 @@ class Checkpoints(trio.abc.Instrument):
             self.passed += 1
             if self.passed == self._target:
                 self.place = place_of(task)
-                self._act()
+                self._act(task)
         self._was_cancelled = self._cancelled
 
     def task_spawned(self, task: Task) -> None:

@@ -24,16 +24,17 @@ _OTHERS = tuple(
 
 
 def place_of(task: Task) -> str:
-    """Where a waiting task stands: ``app.py:3 in handler: await f()``.
+    """Where a waiting task stands: ``app.py:9 in handler > app.py:3 in fetch: await response()``.
 
-    That is the innermost frame that is neither a library's nor ours; failing that, the innermost of ours, or of all.
+    These are the frames that are neither a library's nor ours; failing that, the innermost of ours, or of all.
     """
     frames = [frame for frame, _ in task.iter_await_frames()]
     theirs = [frame for frame in frames if not frame.f_code.co_filename.startswith((_OURS, *_OTHERS))]
     ours = [frame for frame in frames if frame.f_code.co_filename.startswith(_OURS)]
-    frame = (theirs or ours or frames)[-1]
-    file, line = frame.f_code.co_filename, frame.f_lineno
-    return f"{shorten(file)}:{line} in {frame.f_code.co_name}: {linecache.getline(file, line).strip()}"
+    shown = theirs or ours[-1:] or frames[-1:]
+    way = [f"{shorten(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_name}" for frame in shown]
+    text = linecache.getline(shown[-1].f_code.co_filename, shown[-1].f_lineno).strip()
+    return f"{' > '.join(way)}: {text}"
 
 
 def shorten(file: str) -> str:

@@ -21,11 +21,13 @@ from typing import Literal, TypeVar, TypeVarTuple, get_args
 
 import trio
 import trio.testing
+from trio.lowlevel import Task
 
 from ..app.app import App
 from ..errors import HTTPError, RemoteProtocolError, RequestCancelled
 from ..http.exchange import ConnInfo, Exchange, Handler
 from ..http.lifetime import Lifetime
+from ..http.writer import Writer
 from .checkpoints import Checkpoints
 from .error_log import ErrorLog
 from .leaks import coroutines_never_awaited, unfinished_generators
@@ -41,6 +43,8 @@ Ts = TypeVarTuple("Ts")
 
 Reason = Literal["disconnect", "timeout", "shutdown", "application"]
 ALL_REASONS: tuple[Reason, ...] = get_args(Reason)
+
+_WRITE = Writer.write.__code__
 
 SETTLE = 1.0  # seconds that tasks outside the request may go on after it
 
@@ -91,9 +95,12 @@ class Trial:
         self._reason = reason
         self._dispatch: Handler
         self._ended = trio.Event()  # the server's side of the connection
-        self._statuses: list[int | None] = []  # as in the access log
+        self._statuses: list[int | None] = []  # in the access log
+        self._writing = False  # when it was cancelled
+        self._recorded = trio.Event()
         self._peer: Peer
-        self._exchange: Exchange
+        self._lifetime: Lifetime
+        self._exchange: Exchange | None = None
 
     async def run(self) -> None:
         """Send the request, wait for the end, and judge.  If cancelled, so is the request."""
@@ -139,13 +146,14 @@ class Trial:
             trio.lowlevel.remove_instrument(self.checkpoints)
 
     async def _converse(self) -> None:
-        receive = self._peer.receive_response
-        if self._scenario.endless and self._reason is None:
-            receive = self._peer.receive_head
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._send)
             try:
-                self.response = await receive(self._scenario.method)
+                if self._scenario.endless and self._reason is None:
+                    self.response = await self._peer.receive_head(self._scenario.method)
+                else:
+                    self.response = await self._peer.receive_response(self._scenario.method)
+                    await self._recorded.wait()  # whoever leaves before the handler has ended, cancels it
             except (RemoteProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):
                 self.response = None
             nursery.cancel_scope.cancel()
@@ -179,7 +187,7 @@ class Trial:
     @contextmanager
     def handling(self, lifetime: Lifetime) -> Iterator[None]:
         """The current task runs the handler, within `lifetime`."""
-        self.handled = True
+        self.handled, self._lifetime = True, lifetime
         self.checkpoints.begin(lifetime)
         try:
             yield
@@ -194,19 +202,22 @@ class Trial:
         finally:
             self.checkpoints.end()
 
-    def _cancel(self) -> None:
+    def _cancel(self, task: Task) -> None:
+        self._writing = any(frame.f_code is _WRITE for frame, _ in task.iter_await_frames())
         if self._reason == "disconnect":
             self._peer.reset()
         else:
-            self._exchange.lifetime.cancel(self._reason or "application")
+            self._lifetime.cancel(self._reason or "application")
 
     def record(self, exchange: Exchange) -> None:
         """See `trioframe.http.h1_connection.Observer`."""
         self._statuses.append(exchange.status)
+        self._recorded.set()
 
     def rejected(self, conn: ConnInfo, error: RemoteProtocolError, status: int) -> None:
         """See `trioframe.http.h1_connection.Observer`."""
         self.problems.append(f"the server refused the request with {status}: {error}")
+        self._recorded.set()
 
     # --- what went wrong ---------------------------------------------------------------------------------------------
 
@@ -221,16 +232,20 @@ class Trial:
         self.problems.append(f"it did not end within {self._scenario.patience:g} s: {where}")
 
     def _judge_answer(self) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            return  # it was refused, and that has been said
         answered = None if self.response is None else self.response.status
-        cancelled = self.checkpoints.place is not None
-        if cancelled and self._reason == "disconnect":
-            ended_early = self._exchange.lifetime.scope.cancelled_caught and not self._exchange.finished
-            if ended_early and self._statuses != [499]:
+        if self.checkpoints.place is not None and self._reason == "disconnect":
+            lifetime = exchange.lifetime  # whose first reason counts, and that may be another one
+            early = lifetime.reason == "disconnect" and lifetime.scope.cancelled_caught and not exchange.finished
+            if early and self._statuses != [499]:
                 self.problems.append(f"the access log says {self._statuses} and not [499]")
         elif answered is None:
-            if not cancelled or not self._exchange.responded:
+            # What has begun is cut off, and a write that is cancelled - of a 100, say - is the connection's last.
+            if self.checkpoints.place is None or not (exchange.responded or self._writing):
                 self.problems.append("the client got no answer")
-        elif not self._scenario.endless and self._statuses != [answered]:
+        elif exchange.finished and self._statuses != [answered]:
             self.problems.append(f"the client got {answered}, the access log says {self._statuses}")
 
     async def _judge_tasks(self) -> None:
