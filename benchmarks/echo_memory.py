@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -60,7 +61,7 @@ def peak_memory() -> int:
 def serve(fd: int) -> None:
     async def until_nobody_is_left() -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(lambda: app.serve(fd=fd))
+            nursery.start_soon(partial(app.serve, fd=fd))
             await trio.to_thread.run_sync(sys.stdin.read, abandon_on_cancel=True)
             nursery.cancel_scope.cancel()
 

@@ -15,7 +15,7 @@ from .target import Target, started_server
 __all__: list[str] = []
 
 
-@attack(Bounds(memory=100))
+@attack(Bounds(memory=100, others=250))  # when 1,000 leave in the same instant
 async def idle_crowd(target: Target) -> list[Figure]:
     """1,000 connections that have had an answer and stay."""
     count = 200 if target.quick else 1000

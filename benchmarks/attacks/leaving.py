@@ -120,7 +120,7 @@ def post(path: bytes, body: bytes) -> bytes:
 
 def post_chunked(path: bytes, body: bytes) -> bytes:
     head = b"POST %b HTTP/1.1\r\nHost: attacker\r\nTransfer-Encoding: chunked\r\n\r\n" % path
-    return head + b"%x\r\n%b\r\n" % (len(body), body) * 3 + b"0\r\nTrailer: x\r\n\r\n"
+    return head + b"%x\r\n%b\r\n" % (len(body), body) * 3 + b"0\r\nX-Trailer: x\r\n\r\n"
 
 
 CONVERSATIONS = [

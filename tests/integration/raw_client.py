@@ -10,6 +10,10 @@ import h11
 import trio
 
 
+class CutShortError(Exception):
+    """The connection ended, in whatever way, where there should have been an answer."""
+
+
 @dataclass
 class Answer:
     status: int
@@ -35,17 +39,27 @@ class RawClient(trio.abc.AsyncResource):
         return await self.answer()
 
     async def answer(self, method: str = "GET") -> Answer:
-        """The next answer; what follows it is kept.  An answer that is cut short is an error."""
+        """The next answer; what follows it is kept.
+
+        Raises:
+          CutShortError: there is none, or not all of it.
+        """
         parser = h11.Connection(h11.CLIENT)
         parser.send(h11.Request(method=method, target="/", headers=[("Host", "-")]))
         parser.send(h11.EndOfMessage())
         if self._received:  # to h11 no bytes are the end
             parser.receive_data(self._received)
         answer = Answer(0, {}, b"")
+        ended = False
         while True:
-            event = parser.next_event()
+            try:
+                event = parser.next_event()
+            except h11.RemoteProtocolError as exc:
+                if ended:
+                    raise CutShortError from exc
+                raise
             if event is h11.NEED_DATA:
-                parser.receive_data(bytes(await self.stream.receive_some()))
+                ended = not await self._feed(parser)
             elif isinstance(event, h11.InformationalResponse):
                 answer.interim.append(event.status_code)
             elif isinstance(event, h11.Response):
@@ -58,7 +72,16 @@ class RawClient(trio.abc.AsyncResource):
                 self._received = parser.trailing_data[0]
                 return answer
             else:
-                raise AssertionError(f"the server closed instead of answering: {event!r}")
+                raise AssertionError(f"h11 has nothing else for a client, but it has {event!r}")
+
+    async def _feed(self, parser: h11.Connection) -> bool:
+        """Give `parser` what comes next; False at the end."""
+        try:
+            data = bytes(await self.stream.receive_some())
+        except trio.BrokenResourceError as exc:
+            raise CutShortError from exc
+        parser.receive_data(data)
+        return data != b""
 
     async def rest(self) -> bytes:
         """Everything until the server ends its stream; a reset is an error."""

@@ -26,7 +26,8 @@ from __future__ import annotations
 import errno
 import logging
 import ssl as ssl_module
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Protocol, TypeVar
 
 import trio
@@ -36,7 +37,9 @@ from ..http.closing import close_now
 from ..http.exchange import ConnInfo, Handler
 from ..http.h1_connection import H1Driver, Observer
 from ..http.h1_settings import H1Settings
-from .sockets import conn_info
+from ..http.transport import Transport
+from .reactor import Reactor
+from .sockets import conn_info, transport_beneath
 from .tls import describe_handshake_failure, wrap
 from .watched_stream import WatchedStream
 
@@ -83,6 +86,7 @@ class Server:
         self._handshakes: set[trio.CancelScope] = set()
         self._open = 0  # connections, those in their handshake included
         self._changed = trio.lowlevel.ParkingLot()
+        self._reactor: Reactor | None = None
         self._stopping = trio.Event()
 
     @property
@@ -117,7 +121,7 @@ class Server:
 
         If cancelled, all connections are cancelled and closed.
         """
-        async with trio.open_nursery() as connections:
+        async with self._connection_nursery() as connections:
             try:
                 async with trio.open_nursery() as accepting:
                     for listener in listeners:
@@ -151,6 +155,23 @@ class Server:
         # In a task of its own, as its context variables are changed for each request.
         await self._serve_connection(stream, ssl)
         scope.cancel(reason="the connection has ended")
+
+    @asynccontextmanager
+    async def _connection_nursery(self) -> AsyncIterator[trio.Nursery]:
+        """The nursery of all connections, with the reactor running as long as one of them is there."""
+        if not Reactor.available:
+            async with trio.open_nursery() as connections:
+                yield connections
+            return
+        async with trio.open_nursery() as machinery:
+            self._reactor = reactor = Reactor()
+            machinery.start_soon(reactor.run)
+            try:
+                async with trio.open_nursery() as connections:
+                    yield connections
+            finally:
+                self._reactor = None
+                reactor.stop()
 
     # --- accepting ---------------------------------------------------------------------------------------------------
 
@@ -192,6 +213,8 @@ class Server:
         try:
             async with trio.open_nursery() as nursery:
                 conn = conn_info(stream)
+                if self._reactor is not None and type(stream) is trio.SocketStream:
+                    stream = self._reactor.take_over(stream)
                 if ssl is not None:
                     tls = wrap(stream, ssl, linger_timeout=self._settings.linger_timeout)
                     if await self._handshake(tls, conn):
@@ -207,8 +230,13 @@ class Server:
             await close_now(stream)
 
     async def _drive(self, stream: trio.abc.Stream, conn: ConnInfo, nursery: trio.Nursery) -> None:
+        if isinstance(stream, Transport):
+            transport = stream
+        else:
+            socket = transport_beneath(stream)
+            transport = WatchedStream(stream, nursery.start_soon, self._settings.buffer_size, socket)
         driver = H1Driver(
-            WatchedStream(stream, nursery.start_soon, self._settings.buffer_size),
+            transport,
             self._handler,
             conn=conn,
             settings=self._settings,

@@ -10,20 +10,26 @@ import socket
 import struct
 from typing import Any
 
-import trio
-
 from ..http.exchange import ConnInfo
+from ..http.transport import Transport
 
-__all__ = ["conn_info", "reset_on_close", "socket_beneath"]
+__all__ = ["conn_info", "reset_on_close", "socket_beneath", "transport_beneath"]
 
 
-def socket_beneath(stream: object) -> trio.socket.SocketType | None:
-    """The socket under `stream`, through any layers that name their `transport_stream` (TLS does)."""
+def socket_beneath(stream: object) -> Any:
+    """The socket under `stream`, through any layers that name their `transport_stream` (TLS does); None if none."""
     while stream is not None:
-        if isinstance(stream, trio.SocketStream):
-            return stream.socket
+        if (sock := getattr(stream, "socket", None)) is not None:
+            return sock
         stream = getattr(stream, "transport_stream", None)
     return None
+
+
+def transport_beneath(stream: object) -> Transport | None:
+    """The transport under `stream`, through the same layers; None if none."""
+    while stream is not None and not isinstance(stream, Transport):
+        stream = getattr(stream, "transport_stream", None)
+    return stream
 
 
 def conn_info(stream: object) -> ConnInfo:

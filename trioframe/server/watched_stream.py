@@ -8,7 +8,7 @@ Rules of this file:
 * The reader starts with the first `watch`; until then, and after the end, nothing runs.  From then on only the reader
   receives from the stream below, and `receive_some` takes from the buffer.
 * A bounded number of bytes waits.  A full buffer stops the reader: then TCP pushes back, and the going of that peer is
-  seen when something is read or sent.
+  seen when something is read or sent, unless the layer beneath tells.
 * Lingering takes the stream back from the reader.
 * What ended the stream is remembered: a listener that comes later is told at once, a reader of bytes is told after the
   bytes that came before.
@@ -41,10 +41,18 @@ class WatchedStream(Transport):
       stream: the bytes; closed with this one.
       spawn: starts a task that lives at most as long as the connection.
       read_ahead: bytes that may wait.
+      beneath: a transport below `stream`, which may know of the peer's going before it can be read.
     """
 
-    def __init__(self, stream: trio.abc.Stream, spawn: Spawn, read_ahead: int = 64 * 1024) -> None:
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        spawn: Spawn,
+        read_ahead: int = 64 * 1024,
+        beneath: Transport | None = None,
+    ) -> None:
         self.stream = stream
+        self._beneath = beneath
         self._read_ahead_size = read_ahead
         self._spawn = spawn
         self._listener: PeerListener | None = None
@@ -60,6 +68,8 @@ class WatchedStream(Transport):
 
     def watch(self, listener: PeerListener | None) -> None:
         self._listener = listener
+        if self._beneath is not None:
+            self._beneath.watch(listener)
         if listener is None:
             return
         if not self._reading_ahead:

@@ -1,0 +1,531 @@
+"""Whatever breaks, wherever it breaks: everybody else goes on being served, and nothing leaves `serve`.
+
+Each layer is broken in turn, while one client is connected already and another one comes afterwards.  The broken layer
+is reported once, to the log; who met it has an answer, or at the very least the end of his connection.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Literal
+
+import pytest
+import trio
+from integration.live_server import Certificates, Live, listening_socket, serving
+from integration.raw_client import CutShortError, RawClient, request_for
+
+import trioframe.http.h1_connection
+from trioframe import App, Request, RequestCancelled, Response, text
+from trioframe.http.h1 import H1Connection
+
+
+class Broken(Exception):
+    """What is raised everywhere here."""
+
+
+class Unspeakable(Exception):
+    """It cannot even be printed."""
+
+    def __str__(self) -> str:
+        raise Broken
+
+    __repr__ = __str__
+
+
+class Bystanders:
+    """One client from before the accident, and one from afterwards."""
+
+    def __init__(self, live: Live, tls: ssl.SSLContext | None = None) -> None:
+        self.live = live
+        self._tls = tls
+        self._before: RawClient
+
+    async def __aenter__(self) -> Bystanders:
+        self._before = await self.live.connect(tls=self._tls)
+        assert (await self._before.get("/fine")).body == b"fine"
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._before.aclose()
+
+    async def are_served(self) -> bool:
+        """Whether both get their answers; then they leave, so that nobody has to wait for them."""
+        async with await self.live.connect(tls=self._tls) as after, self._before:
+            answers = [await client.get("/fine") for client in (self._before, after)]
+        return self.live.is_running() and all(answer.body == b"fine" for answer in answers)
+
+
+def new_app(**config: Any) -> App:
+    app = App("broken", config, env_prefix=None)
+
+    @app.get("/fine")
+    async def fine(request: Request) -> Response:
+        return text("fine")
+
+    return app
+
+
+async def end(live: Live) -> None:
+    """`serve` returns as asked, with nothing to complain about."""
+    live.app.shutdown()
+    await live.ended.wait()
+
+
+async def outcome(client: RawClient) -> int | Literal["cut"]:
+    """The status of the answer, or that there is none, or not all of it."""
+    try:
+        return (await client.answer()).status
+    except CutShortError:
+        return "cut"
+
+
+def errors(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+# --- the user's code --------------------------------------------------------------------------------------------------
+
+
+async def raises(request: Request) -> Response:
+    raise Broken
+
+
+async def raises_the_unspeakable(request: Request) -> Response:
+    raise Unspeakable
+
+
+def raises_in_a_thread(request: Request) -> Response:
+    raise Broken
+
+
+async def raises_a_group(request: Request) -> Response:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(fail)
+        nursery.start_soon(fail)
+        await trio.sleep_forever()
+    raise AssertionError
+
+
+async def raises_the_end_of_an_iteration(request: Request) -> Response:
+    raise StopAsyncIteration
+
+
+async def raises_what_our_own_code_raises(request: Request) -> Response:
+    raise trio.BrokenResourceError("of another stream")
+
+
+async def raises_too_soon(request: Request) -> Response:
+    raise trio.TooSlowError
+
+
+async def recurses(request: Request) -> Response:
+    return await recurses(request)
+
+
+async def returns_nonsense(request: Request) -> Any:
+    return object()
+
+
+async def returns_nothing(request: Request) -> None:
+    pass
+
+
+async def answers_with_a_forbidden_header(request: Request) -> Response:
+    return text("x", headers={"x": "a\r\nset-cookie: stolen"})
+
+
+async def announces_too_much(request: Request) -> Response:
+    return Response(b"short", headers={"content-length": "1000"})
+
+
+async def loses_a_child(request: Request) -> Response:
+    request.nursery.start_soon(fail)
+    await trio.sleep_forever()
+    raise AssertionError
+
+
+async def loses_a_child_after_its_return(request: Request) -> Response:
+    request.nursery.start_soon(fail_later)
+    return text("too late")
+
+
+async def fail() -> None:
+    raise Broken
+
+
+async def fail_later() -> None:
+    for _ in range(5):
+        await trio.lowlevel.checkpoint()
+    raise Broken
+
+
+FAILING = [
+    raises,
+    raises_the_unspeakable,
+    raises_in_a_thread,
+    raises_a_group,
+    raises_the_end_of_an_iteration,
+    raises_what_our_own_code_raises,
+    raises_too_soon,
+    recurses,
+    returns_nonsense,
+    returns_nothing,
+    answers_with_a_forbidden_header,
+    announces_too_much,
+    loses_a_child,
+    loses_a_child_after_its_return,
+]
+
+
+@pytest.mark.parametrize("handler", FAILING)
+@pytest.mark.parametrize("debug", [False, True], ids=["", "debug"])
+async def test_a_handler_that_fails_is_a_500_and_one_record(handler, debug, caplog: pytest.LogCaptureFixture):
+    app = new_app(DEBUG=debug)
+    app.add_route(handler, "/")
+    async with serving(app) as live, Bystanders(live) as bystanders, await live.connect() as client:
+        assert (await client.get()).status == 500
+        assert (await client.get("/fine")).body == b"fine"  # also on the same connection
+        assert await bystanders.are_served()
+        client.leave()
+        await end(live)
+    assert len(errors(caplog)) == 1
+
+
+class BadIterator:
+    """Fails wherever it is told to."""
+
+    def __init__(self, *broken: str) -> None:
+        self._broken = broken
+        self._left = [b"one", b"two"]
+
+    def _touch(self, where: str) -> None:
+        if where in self._broken:
+            raise Broken(where)
+
+    def __aiter__(self) -> BadIterator:
+        self._touch("aiter")
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._left:
+            self._touch(self._left[0].decode())
+            return self._left.pop(0)
+        self._touch("end")
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        self._touch("aclose")
+
+
+class NonsenseIterator(BadIterator):
+    async def __anext__(self) -> Any:
+        return 42
+
+
+# Where it breaks, and what the client has: before the first piece another answer is possible, afterwards none.
+ITERATORS: dict[str, tuple[BadIterator, int | Literal["cut"]]] = {
+    "aiter": (BadIterator("aiter"), 500),
+    "the first piece": (BadIterator("one"), 500),
+    "the first piece, and closing": (BadIterator("one", "aclose"), 500),
+    "a piece of nonsense": (NonsenseIterator(), 500),
+    "the second piece": (BadIterator("two"), "cut"),
+    "the second piece, and closing": (BadIterator("two", "aclose"), "cut"),
+    "the end": (BadIterator("end"), "cut"),
+    "closing": (BadIterator("aclose"), "cut"),
+}
+
+
+@pytest.mark.parametrize(("iterator", "expected"), ITERATORS.values(), ids=ITERATORS)
+async def test_a_streamed_body_that_fails(iterator, expected, caplog: pytest.LogCaptureFixture):
+    app = new_app()
+
+    @app.get("/")
+    async def stream(request: Request) -> Any:
+        return iterator
+
+    async with serving(app) as live, Bystanders(live) as bystanders, await live.connect() as client:
+        await client.send(request_for("/"))
+        assert await outcome(client) == expected
+        assert await bystanders.are_served()
+        client.leave()
+        await end(live)
+    assert len(errors(caplog)) == 1
+
+
+async def test_a_generator_that_awaits_in_its_finally_when_the_client_has_left(caplog: pytest.LogCaptureFixture):
+    app = new_app()
+    sending, closed = trio.Event(), trio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        try:
+            yield b"piece"
+            sending.set()
+            await trio.sleep_forever()
+        finally:
+            with trio.move_on_after(0.01, shield=True):
+                await trio.sleep_forever()
+            closed.set()
+            raise Broken
+
+    @app.get("/")
+    async def stream(request: Request) -> Any:
+        return pieces()
+
+    async with serving(app) as live, Bystanders(live) as bystanders:
+        async with await live.connect() as client:
+            await client.send(request_for("/"))
+            await sending.wait()
+            client.reset()
+            await closed.wait()
+        assert await bystanders.are_served()
+        await end(live)
+    assert len(errors(caplog)) == 1
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_an_exception_handler_that_fails(asynchronous, caplog: pytest.LogCaptureFixture):
+    app = new_app()
+    app.add_route(raises, "/")
+
+    if asynchronous:
+
+        @app.exception(Broken)
+        async def handle(request: Request, exception: Broken) -> Response:
+            await trio.lowlevel.checkpoint()
+            raise Unspeakable from exception
+    else:
+
+        @app.exception(Broken)
+        def handle_at_once(request: Request, exception: Broken) -> Response:
+            raise Unspeakable
+
+    async with serving(app) as live, Bystanders(live) as bystanders, await live.connect() as client:
+        assert (await client.get()).status == 500
+        assert await bystanders.are_served()
+        client.leave()
+        await end(live)
+    assert errors(caplog)
+
+
+async def test_an_exception_handler_whose_stream_fails(caplog: pytest.LogCaptureFixture):
+    app = new_app()
+    app.add_route(raises, "/")
+
+    @app.exception(Broken)
+    async def handle(request: Request, exception: Broken) -> Any:
+        return BadIterator("two")
+
+    async with serving(app) as live, Bystanders(live) as bystanders, await live.connect() as client:
+        await client.send(request_for("/"))
+        assert await outcome(client) == "cut"
+        assert await bystanders.are_served()
+        await end(live)
+    assert errors(caplog)
+
+
+async def test_a_handler_of_cancellation_that_fails(caplog: pytest.LogCaptureFixture):
+    app = new_app()
+    begun, asked = trio.Event(), trio.Event()
+
+    @app.get("/")
+    async def wait(request: Request) -> None:
+        begun.set()
+        await trio.sleep_forever()
+
+    @app.exception(RequestCancelled)
+    async def handle(request: Request, exception: RequestCancelled) -> Response:
+        asked.set()
+        raise Broken
+
+    async with serving(app) as live, Bystanders(live) as bystanders:
+        async with await live.connect() as client:
+            await client.send(request_for("/"))
+            await begun.wait()
+            client.reset()
+            await asked.wait()
+        assert await bystanders.are_served()
+        await end(live)
+    assert len(errors(caplog)) == 1
+
+
+# --- the log ----------------------------------------------------------------------------------------------------------
+
+
+class BrokenLog(logging.Handler):
+    """Its disk is full."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "/fine" not in record.getMessage():
+            raise Broken
+
+
+@pytest.mark.parametrize("bad_input", [False, True], ids=["an exchange", "a refusal"])
+async def test_an_access_log_that_fails(bad_input, caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO", "trioframe.access")
+    logger, handler = logging.getLogger("trioframe.access"), BrokenLog()
+    app = new_app(ACCESS_LOG=True)
+    logger.addHandler(handler)
+    try:
+        async with serving(app) as live, Bystanders(live) as bystanders, await live.connect() as client:
+            await client.send(b"nonsense\r\n\r\n" if bad_input else request_for("/nowhere"))
+            assert await outcome(client) == ("cut" if bad_input else 404)
+            assert await bystanders.are_served()
+            await end(live)
+    finally:
+        logger.removeHandler(handler)
+    assert len(errors(caplog)) == 1
+
+
+# --- below HTTP -------------------------------------------------------------------------------------------------------
+
+
+class BrokenStream(trio.abc.HalfCloseableStream):
+    """The server's end of a connection, which fails in one of its operations once it has seen the word."""
+
+    def __init__(self, stream: trio.SocketStream, operation: str) -> None:
+        self.transport_stream = stream
+        self._operation = operation
+        self._armed = False
+
+    def _touch(self, operation: str) -> None:
+        if self._armed and operation == self._operation:
+            raise Broken(operation)
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        self._touch("receive_some")
+        data = bytes(await self.transport_stream.receive_some(max_bytes))
+        self._armed = self._armed or b"/break" in data
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        self._touch("send_all")
+        await self.transport_stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.transport_stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        self._touch("send_eof")
+        await self.transport_stream.send_eof()
+
+    async def aclose(self) -> None:
+        try:
+            await self.transport_stream.aclose()
+        finally:
+            self._touch("aclose")
+
+
+class BrokenListener(trio.abc.Listener[trio.abc.Stream]):
+    def __init__(self, operation: str) -> None:
+        self.socket = trio.socket.from_stdlib_socket(listening_socket())
+        self._listener = trio.SocketListener(self.socket)
+        self._operation = operation
+
+    async def accept(self) -> trio.abc.Stream:
+        return BrokenStream(await self._listener.accept(), self._operation)
+
+    async def aclose(self) -> None:
+        await self._listener.aclose()
+
+
+@pytest.mark.parametrize("operation", ["receive_some", "send_all", "send_eof", "aclose"])
+async def test_a_transport_that_fails(operation, caplog: pytest.LogCaptureFixture):
+    app = new_app()
+
+    @app.get("/break")
+    async def broken(request: Request) -> Response:
+        return text("broken")
+
+    async with serving(app, listeners=[BrokenListener(operation)]) as live, Bystanders(live) as bystanders:
+        async with await live.connect() as client:
+            await client.send(request_for("/break", "Connection: close\r\n"))
+            await outcome(client)
+            client.leave()
+        assert await bystanders.are_served()
+        await end(live)
+    assert len(errors(caplog)) == 1
+
+
+class BrokenWire(H1Connection):
+    """The wire of a connection fails in one of its methods, once it has been sent the word."""
+
+    operation = ""
+    armed = False
+
+    def receive_data(self, data: bytes) -> None:
+        super().receive_data(data)
+        self.armed = self.armed or b"/break" in data
+
+    def _touch(self, operation: str) -> None:
+        if self.armed and operation == self.operation:
+            raise Broken(operation)
+
+    def next_event(self) -> Any:
+        self._touch("next_event")
+        return super().next_event()
+
+    def send_response(self, *args: Any, **options: Any) -> bytes:
+        self._touch("send_response")
+        return super().send_response(*args, **options)
+
+    def start_next_cycle(self) -> None:
+        self._touch("start_next_cycle")
+        super().start_next_cycle()
+
+
+@pytest.mark.parametrize("operation", ["next_event", "send_response", "start_next_cycle"])
+async def test_a_wire_that_fails(operation, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(trioframe.http.h1_connection, "H1Connection", type("", (BrokenWire,), {"operation": operation}))
+    app = new_app()
+
+    @app.get("/break")
+    async def broken(request: Request) -> Response:
+        return text("broken")
+
+    async with serving(app) as live, Bystanders(live) as bystanders, await live.connect() as client:
+        await client.send(request_for("/break"))
+        assert await outcome(client) == (200 if operation == "start_next_cycle" else "cut")
+        assert await client.is_closed()
+        assert await bystanders.are_served()
+        await end(live)
+    assert errors(caplog)
+
+
+# --- TLS --------------------------------------------------------------------------------------------------------------
+
+NO_HANDSHAKE = {
+    "nothing": b"",
+    "half a record": b"\x16\x03\x01\x02\x00\x01",
+    "noise": bytes(range(256)) * 8,
+    "plain HTTP": request_for("/fine"),
+    "an alert": b"\x15\x03\x03\x00\x02\x02\x28",
+}
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
+@pytest.mark.parametrize("sent", NO_HANDSHAKE.values(), ids=NO_HANDSHAKE)
+async def test_a_handshake_that_fails(sent, reset, certificates: Certificates, caplog: pytest.LogCaptureFixture):
+    app = new_app()
+    async with serving(app, ssl=certificates.server) as live, Bystanders(live, certificates.client) as bystanders:
+        async with await live.connect() as client:
+            if sent:
+                await client.send(sent)
+            client.reset() if reset else client.leave()
+        assert await bystanders.are_served()
+        await end(live)
+    assert errors(caplog) == []
+
+
+async def test_noise_within_tls(certificates: Certificates, caplog: pytest.LogCaptureFixture):
+    """Behind a good handshake, beneath the encryption."""
+    async with serving(new_app(), ssl=certificates.server) as live:
+        async with Bystanders(live, certificates.client) as bystanders:
+            async with await live.connect(tls=certificates.client) as client:
+                assert (await client.get("/fine")).body == b"fine"
+                await client.sock.send(b"\x17\x03\x03\x00\x20" + b"noise" * 20)
+                assert await client.is_closed()
+            assert await bystanders.are_served()
+            await end(live)
+    assert errors(caplog) == []

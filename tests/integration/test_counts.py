@@ -1,0 +1,181 @@
+"""What a plain request costs, in things that can be counted: they are the same on every machine and every run.
+
+Over real TCP, on a connection that has served a request before.  The client is in the same Trio run; what it does is
+told from what the server does by whose task it is.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from integration.live_server import Certificates, serving
+from integration.raw_client import request_for
+
+from trioframe import App, Request, Response, text
+
+REQUESTS = 10
+
+
+class Meter(trio.abc.Instrument):
+    """Counts what the tasks below `root` do.
+
+    Trio tells of tasks and their steps; of calls the interpreter's profile hook tells, functions of C included.
+    """
+
+    CALLS = {
+        "NurseryManager.__aenter__": "nurseries",
+        "CancelScope.__enter__": "cancel scopes",
+        "SocketStream.send_all": "send_all",
+    }
+    SYSTEM_CALLS = ("send", "recv", "recv_into")
+
+    def __init__(self, root: trio.lowlevel.Task) -> None:
+        self.counts: Counter[str] = Counter()
+        self._root = root
+        self._at_work = False
+        self._frames: list[FrameType] = []  # a coroutine "calls" its frame at each step; it is one call all the same
+
+    def task_spawned(self, task: trio.lowlevel.Task) -> None:
+        self.counts["tasks"] += self._is_ours(task)
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self._at_work = self._is_ours(task)
+        self.counts["steps"] += self._at_work
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        self._at_work = False
+
+    def profile(self, frame: FrameType, event: str, argument: Any) -> None:
+        if not self._at_work:
+            return
+        if event == "call" and (name := self.CALLS.get(frame.f_code.co_qualname)):
+            if not any(frame is seen for seen in self._frames):
+                self._frames.append(frame)
+                self.counts[name] += 1
+        elif event == "c_call" and argument.__name__ in self.SYSTEM_CALLS:
+            self.counts[argument.__name__] += 1
+
+    def _is_ours(self, task: trio.lowlevel.Task) -> bool:
+        while task is not self._root and task.parent_nursery is not None:
+            task = task.parent_nursery.parent_task
+        return task is self._root
+
+    def per_request(self) -> dict[str, float]:
+        return {what: count / REQUESTS for what, count in self.counts.items()}
+
+
+@contextmanager
+def metering(root: trio.lowlevel.Task) -> Iterator[Meter]:
+    meter = Meter(root)
+    previous = sys.getprofile()
+    trio.lowlevel.add_instrument(meter)
+    sys.setprofile(meter.profile)
+    try:
+        yield meter
+    finally:
+        sys.setprofile(previous)
+        trio.lowlevel.remove_instrument(meter)
+
+
+@pytest.fixture
+def app() -> App:
+    app = App("counted", env_prefix=None)
+
+    @app.get("/")
+    async def index(request: Request) -> Response:
+        return text("Hello, world!\n")
+
+    @app.get("/nursery")
+    async def with_nursery(request: Request) -> Response:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.lowlevel.checkpoint)
+        return text("Hello, world!\n")
+
+    @app.post("/body")
+    async def body(request: Request) -> Response:
+        return text(str(len(request.body)))
+
+    return app
+
+
+async def count(app: App, request: bytes, tls: Certificates | None = None) -> dict[str, float]:
+    """What `request` costs, when it is not the first of its connection."""
+    async with serving(app, ssl=tls.server if tls else None) as live:
+        async with await live.connect(tls=tls.client if tls else None) as client:
+            for _ in range(2):
+                await client.send(request)
+                assert (await client.answer()).status == 200
+            await trio.testing.wait_all_tasks_blocked()
+            with metering(live.task) as meter:
+                for _ in range(REQUESTS):
+                    await client.send(request)
+                    assert (await client.answer()).status == 200
+                    await trio.testing.wait_all_tasks_blocked()
+    return meter.per_request()
+
+
+async def test_a_plain_get_spawns_no_task_opens_no_nursery_and_sends_once(app: App, figure: Callable[[str, float], None]):
+    costs = await count(app, request_for("/"))
+    assert costs.get("tasks", 0) == 0
+    assert costs.get("nurseries", 0) == 0
+    assert costs["send_all"] == costs["send"] == 1
+    for what in ("steps", "cancel scopes", "recv"):
+        figure(f"{what} for a plain GET", costs[what])
+
+
+async def test_a_plain_get_takes_three_steps(app: App):
+    """1. The reader, which watches the client, is woken by the socket and passes the bytes on.
+    2. The connection reads the head, runs the handler and sends: the send itself is at once.
+    3. The connection goes on after that send, as each of Trio's streams lets others run first, and waits again.
+    """
+    assert (await count(app, request_for("/")))["steps"] == 3
+
+
+async def test_a_small_body_that_comes_with_its_head_costs_no_more(app: App):
+    costs = await count(app, request_for("/body", "Content-Length: 4\r\n", "POST") + b"body")
+    assert costs["steps"] == 3
+    assert costs["send"] == 1
+
+
+async def test_tls_costs_no_tasks_either(app: App, certificates: Certificates, figure: Callable[[str, float], None]):
+    costs = await count(app, request_for("/"), certificates)
+    assert costs.get("tasks", 0) == 0
+    assert costs.get("nurseries", 0) == 0
+    assert costs["send_all"] == costs["send"] == 1
+    figure("steps for a plain GET with TLS", costs["steps"])
+
+
+async def test_pipelined_requests_are_read_at_once(app: App):
+    """Each is sent by itself; only the first of them has to wait for the reader."""
+    costs = await count_pipelined(app, 10)
+    assert costs["send"] == 10
+    assert costs["recv"] <= 2
+    assert costs["tasks"] == 0
+
+
+async def count_pipelined(app: App, number: int) -> Counter[str]:
+    async with serving(app) as live, await live.connect() as client:
+        await client.get()
+        await trio.testing.wait_all_tasks_blocked()
+        with metering(live.task) as meter:
+            await client.send(request_for("/") * number)
+            for _ in range(number):
+                await client.answer()
+            await trio.testing.wait_all_tasks_blocked()
+    return meter.counts
+
+
+async def test_what_is_counted_is_counted(app: App):
+    """A handler that opens a nursery with one child is seen to do so: zeros elsewhere mean something."""
+    plain, costs = await count(app, request_for("/")), await count(app, request_for("/nursery"))
+    assert costs["nurseries"] == 1
+    assert costs["tasks"] == 1
+    assert costs["steps"] > plain["steps"]

@@ -1,0 +1,248 @@
+"""One epoll registration for each socket: Trio's own checks, and the corners of edges, closing and going."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import AsyncIterator
+
+import pytest
+import trio
+from trio.testing import (
+    assert_checkpoints,
+    assert_no_checkpoints,
+    check_half_closeable_stream,
+    wait_all_tasks_blocked,
+)
+
+from trioframe.server.reactor import Reactor, ReactorStream
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.changed = trio.Event()
+
+    def peer_half_closed(self) -> None:
+        self.heard.append("half closed")
+        self.changed.set()
+
+    def peer_reset(self) -> None:
+        self.heard.append("reset")
+        self.changed.set()
+
+
+@pytest.fixture
+async def reactor(nursery: trio.Nursery) -> AsyncIterator[Reactor]:
+    reactor = Reactor()
+    nursery.start_soon(reactor.run)
+    yield reactor
+    reactor.stop()
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        client = socket.create_connection(listening.getsockname())
+        server, _ = listening.accept()
+    client.setblocking(False)
+    server.setblocking(False)
+    return client, server
+
+
+@pytest.fixture
+def pair(reactor: Reactor) -> tuple[trio.SocketStream, ReactorStream]:
+    client, server = tcp_pair()
+    return trio.SocketStream(trio.socket.from_stdlib_socket(client)), reactor.adopt(server)
+
+
+async def fill(stream: ReactorStream) -> None:
+    """Send until the kernels take no more."""
+    for size in (65536, 1):
+        stream._writable = True
+        while stream.send_nowait(b"x" * size):
+            stream._writable = True
+    await wait_all_tasks_blocked(0.01)
+
+
+async def test_it_is_what_trio_says_a_stream_is(reactor: Reactor) -> None:
+    # Unix sockets, as what a TCP connection takes depends on when its kernels acknowledge.
+    async def make() -> tuple[ReactorStream, ReactorStream]:
+        one, other = socket.socketpair()
+        one.setblocking(False)
+        other.setblocking(False)
+        return reactor.adopt(one), reactor.adopt(other)
+
+    async def make_clogged() -> tuple[ReactorStream, ReactorStream]:
+        pair = await make()
+        for stream in pair:
+            await fill(stream)
+        return pair
+
+    await check_half_closeable_stream(make, make_clogged)
+
+
+async def test_nowait_is_no_checkpoint(pair: tuple[trio.SocketStream, ReactorStream]) -> None:
+    client, server = pair
+    with assert_no_checkpoints():
+        assert server.receive_nowait() is None
+        assert server.send_nowait(b"hello") == 5
+    assert await client.receive_some() == b"hello"
+    await client.send_all(b"abc")
+    with assert_checkpoints():
+        assert await server.receive_some() == b"abc"
+    await client.aclose()
+    await server.aclose()
+
+
+async def test_a_short_read_saves_the_vain_one(pair: tuple[trio.SocketStream, ReactorStream]) -> None:
+    client, server = pair
+    reads: list[int] = []
+    recv = server._recv
+
+    def counted(size: int) -> bytes:
+        reads.append(size)
+        return recv(size)
+
+    server._recv = counted
+    for _ in range(3):
+        await client.send_all(b"abc")
+        assert await server.receive_some() == b"abc"
+        assert server.receive_nowait() is None
+    assert len(reads) <= 7
+    await client.aclose()
+    await server.aclose()
+
+
+async def test_a_half_close_is_told_also_in_front_of_unread_bytes(
+    pair: tuple[trio.SocketStream, ReactorStream],
+) -> None:
+    client, server = pair
+    listener = Listener()
+    server.watch(listener)
+    await client.send_all(b"unread" * 100)
+    await client.send_eof()
+    await listener.changed.wait()
+    assert listener.heard == ["half closed"]
+    later = Listener()
+    server.watch(later)
+    assert later.heard == ["half closed"]
+    assert await server.receive_some(600) == b"unread" * 100
+    assert await server.receive_some() == b""
+    await server.send_all(b"still answered")
+    assert await client.receive_some() == b"still answered"
+    await client.aclose()
+    await server.aclose()
+
+
+async def test_a_reset_is_told(pair: tuple[trio.SocketStream, ReactorStream]) -> None:
+    client, server = pair
+    listener = Listener()
+    server.watch(listener)
+    await wait_all_tasks_blocked()
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await client.aclose()
+    await listener.changed.wait()
+    assert "reset" in listener.heard
+    with pytest.raises(trio.BrokenResourceError):
+        await server.receive_some()
+    with pytest.raises(trio.BrokenResourceError):
+        await server.send_all(b"x")
+    with trio.fail_after(1):
+        await server.linger(60)
+    await server.aclose()
+
+
+async def test_nobody_need_listen(pair: tuple[trio.SocketStream, ReactorStream]) -> None:
+    client, server = pair
+    server.watch(Listener())
+    server.watch(None)
+    await client.aclose()
+    assert await server.receive_some() == b""
+    await server.aclose()
+
+
+async def test_partial_writes_go_on_where_they_stopped(pair: tuple[trio.SocketStream, ReactorStream]) -> None:
+    client, server = pair
+    data = bytes(range(256)) * 40_000
+    received = bytearray()
+
+    async def read() -> None:
+        while len(received) < len(data):
+            received.extend(await client.receive_some(70_000))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await server.send_all(data)
+    assert received == data
+    await client.aclose()
+    await server.aclose()
+
+
+async def test_nothing_is_sent_between_the_parts_of_another(pair: tuple[trio.SocketStream, ReactorStream]) -> None:
+    client, server = pair
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.send_all, b"x" * 10_000_000)
+        await wait_all_tasks_blocked()
+        assert server.send_nowait(b"y") == 0
+        with pytest.raises(trio.BusyResourceError):
+            await server.send_all(b"y")
+        nursery.cancel_scope.cancel()
+    await client.aclose()
+    await server.aclose()
+
+
+async def test_a_stream_closed_in_any_order_and_its_number_used_again(reactor: Reactor) -> None:
+    first_client, first = tcp_pair()
+    number = first.fileno()
+    stream = reactor.adopt(first)
+    first_client.close()  # its event waits in the epoll
+    await stream.aclose()
+    await stream.aclose()
+    client, server = tcp_pair()
+    again = reactor.adopt(server)
+    listener = Listener()
+    again.watch(listener)
+    await wait_all_tasks_blocked(0.01)
+    assert listener.heard == []
+    assert number in {client.fileno(), server.fileno()}
+    client.close()
+    await again.aclose()
+
+
+async def test_a_close_wakes_who_waits(pair: tuple[trio.SocketStream, ReactorStream]) -> None:
+    client, server = pair
+    await fill(server)
+
+    async def closed(operation: object) -> None:
+        with pytest.raises(trio.ClosedResourceError):
+            await operation  # type: ignore[misc]
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(closed, server.receive_some())
+        nursery.start_soon(closed, server.send_all(b"x" * 10_000_000))
+        await wait_all_tasks_blocked()
+        await server.aclose()
+    for operation in (server.receive_some(), server.send_all(b"x"), server.send_eof()):
+        await closed(operation)
+    await closed(server.wait_send_all_might_not_block())
+    await client.aclose()
+
+
+async def test_lingering_reads_on(pair: tuple[trio.SocketStream, ReactorStream]) -> None:
+    client, server = pair
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.linger, 5)
+        assert await client.receive_some() == b""
+        await client.send_all(b"still sending" * 1000)
+        await client.send_eof()
+    await server.aclose()
+    await client.aclose()
+
+
+async def test_a_close_that_resets(pair: tuple[trio.SocketStream, ReactorStream]) -> None:
+    client, server = pair
+    server.abort()
+    await server.aclose()
+    with pytest.raises(trio.BrokenResourceError):
+        await client.receive_some()
+    await client.aclose()
