@@ -14,7 +14,7 @@ from trioframe import App, HTTPError, Request, Response, raw
 
 app = App("abused")
 
-PIECE = bytes(16 * 1024)
+PIECE = b"x" * (16 * 1024)
 sleeping = 0
 
 
@@ -31,7 +31,7 @@ async def number(request: Request, number: int) -> str:
 @app.get("/big/<size:int>")
 async def big(request: Request, size: int) -> Response:
     """An answer of `size` bytes, in one piece."""
-    return raw(bytes(size))
+    return raw(b"x" * size)
 
 
 @app.get("/stream")

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import ModuleType
 
 import httpx2
-import pytest
 import trio
 import trio.testing
 
@@ -152,8 +151,5 @@ async def test_background_shows_each_result_when_it_is_found(autojump_clock):
         assert [line async for line in response.aiter_lines()] == ["south: tea", "west: tea", "north: tea"]
 
 
-@pytest.mark.xfail(
-    reason="a request cancelled between its complete response and the end of its children is logged as 503"
-)
 async def test_background_may_be_cancelled_at_any_checkpoint(autojump_clock):
     (await cancel_everywhere(load("background").app, "GET", "/search/tea")).check()

@@ -55,7 +55,7 @@ async def silence(connection: Connection) -> None:
     """Neither send nor receive."""
 
 
-def drip(*pieces: bytes, then: bytes = b"", interval: float = 1.0) -> Behaviour:
+def drip(*pieces: bytes, then: bytes = b"", interval: float = 0.0) -> Behaviour:
     """Send `pieces` at once, and then `then` again and again."""
 
     async def behave(connection: Connection) -> None:
@@ -82,11 +82,11 @@ async def together(*attacks: Awaitable[list[Figure]]) -> list[Figure]:
 # A head that does not end, or does not begin.
 
 
-@attack(Bounds(memory=10), quick={"REQUEST_TIMEOUT": 1})
+@attack(Bounds(memory=10), quick={"REQUEST_TIMEOUT": 0.7})
 async def slowloris(target: Target) -> list[Figure]:
     """200 connections send a head, one byte per second."""
     within = 3 if target.quick else 30
-    slow = drip(HEAD_BEGUN, then=b"x")
+    slow = drip(HEAD_BEGUN, then=b"x", interval=0.2 if target.quick else 1.0)
     verdicts = await endings(target, CROWD, slow, patience=within + 5)
     return [*gone("slowloris", verdicts, within), answered("slowloris", verdicts, 408)]
 
@@ -120,13 +120,13 @@ LENGTH = b"POST %b HTTP/1.1\r\nHost: attacker\r\nContent-Length: %d\r\n\r\n"
 CHUNKED = b"POST %b HTTP/1.1\r\nHost: attacker\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-@attack(Bounds(memory=10), quick={"BODY_MIN_RATE_GRACE": 1})
+@attack(Bounds(memory=10), quick={"BODY_MIN_RATE_GRACE": 0.7})
 async def body_trickle(target: Target) -> list[Figure]:
     """200 bodies of 10 bytes per second: with a length and in chunks, read by the server and by the handler."""
     within = 3 if target.quick else 60
 
     async def case(what: str, head: bytes, piece: bytes, status: int) -> list[Figure]:
-        slow = drip(head, then=piece)
+        slow = drip(head, then=piece, interval=0.2 if target.quick else 1.0)
         verdicts = await endings(target, CROWD // 4, slow, patience=within + 5)
         return [*gone(what, verdicts, within), answered(what, verdicts, status)]
 
@@ -170,7 +170,7 @@ async def body_burst_then_trickle(target: Target) -> list[Figure]:
 # An answer that is not read.
 
 
-@attack(Bounds(memory=16, fresh=False), quick={"SEND_TIMEOUT": 1})
+@attack(Bounds(memory=16, fresh=False), quick={"SEND_TIMEOUT": 0.7})
 async def never_read(target: Target) -> list[Figure]:
     """64 connections ask for 400 answers of 64 KiB each, and read none."""
     within = 4 if target.quick else 65
@@ -178,7 +178,7 @@ async def never_read(target: Target) -> list[Figure]:
     return await unread(target, 64, [requests], within)
 
 
-@attack(Bounds(memory=8, fresh=False), options={"MAX_REQUESTS_PER_CONNECTION": "inf"}, quick={"SEND_TIMEOUT": 1})
+@attack(Bounds(memory=8, fresh=False), options={"MAX_REQUESTS_PER_CONNECTION": "inf"}, quick={"SEND_TIMEOUT": 0.7})
 async def pipeline_unread(target: Target) -> list[Figure]:
     """16 connections ask for small answers without end, and read none."""
     within = 10 if target.quick else 70
@@ -199,9 +199,9 @@ async def send_ahead(target: Target) -> list[Figure]:
     return [at_most("memory for each", grown * 1024 / 100, 160.0, "KiB")]
 
 
-@attack(Bounds(memory=16, fresh=False), quick={"SEND_TIMEOUT": 1})
+@attack(Bounds(memory=16, fresh=False), quick={"SEND_TIMEOUT": 0.7})
 async def read_slowly(target: Target) -> list[Figure]:
-    """64 connections ask for an answer of 64 MiB, made piece by piece, and read 100 bytes per second."""
+    """64 connections ask for an answer without end, and read 100 bytes per second."""
     within = 10 if target.quick else 70
 
     async def read_a_little(connection: Connection) -> None:

@@ -175,6 +175,75 @@ async def test_a_handler_may_answer_by_itself(app: App) -> None:
     assert await ask(app) == (200, "7\r\nby hand\r\n0\r\n\r\n")
 
 
+async def test_its_children_may_go_on_with_it(app: App, autojump_clock: MockClock) -> None:
+    @app.get("/")
+    async def handler(request: Any) -> None:
+        response = await request.respond(content_type="text/plain")
+
+        async def child() -> None:
+            await trio.sleep(1)
+            await response.send("from a child")
+
+        request.nursery.start_soon(child)
+
+    assert (await ask(app))[1].startswith("c\r\nfrom a child\r\n0")
+
+
+async def test_but_not_return_another(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    @app.get("/")
+    async def handler(request: Any) -> str:
+        await request.respond(status=201)
+        return "another"
+
+    assert (await ask(app))[0] == 500
+    assert "returned a response as well" in caplog.text
+
+
+async def test_an_exception_handler_may_answer_by_itself(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    @app.exception(KeyError)
+    async def by_itself(request: Any, error: Exception) -> None:
+        response = await request.respond(status=418)
+        await response.send("by hand")
+
+    @app.get("/")
+    async def handler(request: object) -> None:
+        raise KeyError("k")
+
+    assert await ask(app) == (418, "7\r\nby hand\r\n0\r\n\r\n")
+    assert caplog.records == []
+
+
+async def test_an_exception_handler_whose_stream_never_ends(
+    app: App, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"x"
+        await trio.sleep_forever()
+
+    app.exception(KeyError)(lambda request, error: endless())
+
+    @app.get("/")
+    async def handler(request: object) -> None:
+        raise KeyError("k")
+
+    assert await ask(app) == (200, "1\r\nx\r\n")
+    assert "took longer" in caplog.text
+
+
+async def test_the_handler_of_request_cancelled_may_answer_by_itself(app: App) -> None:
+    @app.exception(RequestCancelled)
+    async def by_itself(request: Any, error: Exception) -> None:
+        async with await request.respond(status=504) as response:
+            await response.send("by hand")
+
+    @app.get("/")
+    async def handler(request: Any) -> None:
+        request.cancel()
+        await trio.sleep_forever()
+
+    assert await ask(app) == (504, "7\r\nby hand\r\n0\r\n\r\n")
+
+
 async def test_a_def_handler_runs_in_a_thread(app: App) -> None:
     @app.get("/<number:int>")
     def handler(request: object, number: int) -> str:

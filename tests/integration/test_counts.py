@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -30,12 +30,8 @@ class Meter(trio.abc.Instrument):
     Trio tells of tasks and their steps; of calls the interpreter's profile hook tells, functions of C included.
     """
 
-    CALLS = {
-        "NurseryManager.__aenter__": "nurseries",
-        "CancelScope.__enter__": "cancel scopes",
-        "SocketStream.send_all": "send_all",
-    }
-    SYSTEM_CALLS = ("send", "recv", "recv_into")
+    CALLS: Mapping[str, str] = {"NurseryManager.__aenter__": "nurseries", "CancelScope.__enter__": "cancel scopes"}
+    SYSTEM_CALLS = ("send", "recv")
 
     def __init__(self, root: trio.lowlevel.Task) -> None:
         self.counts: Counter[str] = Counter()
@@ -56,8 +52,9 @@ class Meter(trio.abc.Instrument):
     def profile(self, frame: FrameType, event: str, argument: Any) -> None:
         if not self._at_work:
             return
-        if event == "call" and (name := self.CALLS.get(frame.f_code.co_qualname)):
-            if not any(frame is seen for seen in self._frames):
+        if event == "call":
+            name = "send_all" if is_outermost(frame, "send_all") else self.CALLS.get(frame.f_code.co_qualname)
+            if name is not None and not any(frame is seen for seen in self._frames):
                 self._frames.append(frame)
                 self.counts[name] += 1
         elif event == "c_call" and argument.__name__ in self.SYSTEM_CALLS:
@@ -70,6 +67,16 @@ class Meter(trio.abc.Instrument):
 
     def per_request(self) -> dict[str, float]:
         return {what: count / REQUESTS for what, count in self.counts.items()}
+
+
+def is_outermost(frame: FrameType, name: str) -> bool:
+    """Whether `frame` runs a function of that name which no other of that name has called: streams stand on streams."""
+    if frame.f_code.co_name != name:
+        return False
+    caller = frame.f_back
+    while caller is not None and caller.f_code.co_name != name:
+        caller = caller.f_back
+    return caller is None
 
 
 @contextmanager

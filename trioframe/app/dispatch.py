@@ -96,7 +96,10 @@ class Dispatcher:
         planned = self._planned[match.route]
         request.route, request.match_info = match.route, match.params
         exchange.lifetime.on_disconnect = planned.on_disconnect
-        return await exchange.lifetime.run(self._handle, request, planned, match.params)
+        response = await exchange.lifetime.run(self._handle, request, planned, match.params)
+        if response is None and not exchange.finished:  # begun by request.respond(); its children have ended by now
+            await request.finish_response()
+        return response
 
     async def _handle(self, request: Request, planned: PlannedRoute, params: dict[str, Any]) -> Response | None:
         """Inside the lifetime: the body, the endpoint, and the stream it may have returned."""
@@ -110,7 +113,6 @@ class Dispatcher:
         if request.responded:
             if result is not None:
                 raise ServerError("a handler has called request.respond(), and returned a response as well")
-            await request.finish_response()
             return None
         response = result if isinstance(result, Response) else self._to_response(result)
         if isinstance(response.body, bytes):

@@ -91,8 +91,12 @@ class Reactor:
         """Make a stream of a connected, non-blocking socket; it is closed with the stream."""
         stream = ReactorStream(self, sock)
         fileno = sock.fileno()
+        try:
+            self._epoll.register(fileno, _EVENTS)
+        except OSError:  # no memory, or too many registrations
+            sock.close()
+            raise
         self._streams[fileno] = stream
-        self._epoll.register(fileno, _EVENTS)
         return stream
 
     def _forget(self, fileno: int) -> None:

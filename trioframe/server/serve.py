@@ -211,23 +211,28 @@ class Server:
     async def _serve_connection(self, stream: trio.abc.Stream, ssl: ssl_module.SSLContext | None) -> None:
         """A whole connection, contained.  It has been counted; it is uncounted here."""
         try:
-            async with trio.open_nursery() as nursery:
-                conn = conn_info(stream)
+            try:
                 if self._reactor is not None and type(stream) is trio.SocketStream:
                     stream = self._reactor.take_over(stream)
-                if ssl is not None:
-                    tls = wrap(stream, ssl, linger_timeout=self._settings.linger_timeout)
-                    if await self._handshake(tls, conn):
-                        await self._drive(tls, conn, nursery)
-                elif not isinstance(stream, trio.SSLStream) or await self._handshake(stream, conn):
-                    await self._drive(stream, conn, nursery)
-                nursery.cancel_scope.cancel(reason="the connection has ended")
+                await self._serve_stream(stream, ssl)
+            finally:
+                await close_now(stream)
         except (Exception, BaseExceptionGroup) as exc:  # noqa: BLE001 - contained: no connection ends another
             _contain(exc)
         finally:
             self._open -= 1
             self._changed.unpark_all()
-            await close_now(stream)
+
+    async def _serve_stream(self, stream: trio.abc.Stream, ssl: ssl_module.SSLContext | None) -> None:
+        async with trio.open_nursery() as nursery:
+            conn = conn_info(stream)
+            if ssl is not None:
+                tls = wrap(stream, ssl, linger_timeout=self._settings.linger_timeout)
+                if await self._handshake(tls, conn):
+                    await self._drive(tls, conn, nursery)
+            elif not isinstance(stream, trio.SSLStream) or await self._handshake(stream, conn):
+                await self._drive(stream, conn, nursery)
+            nursery.cancel_scope.cancel(reason="the connection has ended")
 
     async def _drive(self, stream: trio.abc.Stream, conn: ConnInfo, nursery: trio.Nursery) -> None:
         if isinstance(stream, Transport):
