@@ -16,8 +16,6 @@ if anything is not as demanded.
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -28,6 +26,7 @@ from attacks.attack import ATTACKS, Attack, Figure, at_most, equal, fact
 from attacks.bystander_process import Report, bystanders
 from attacks.connection import GET, connected
 from attacks.polling import until
+from attacks.report import Result, as_json, as_lines, as_row, table_head
 from attacks.target import Target, started_server
 
 SETTLED = 7.0  # seconds that a server has to forget the attackers; it lingers 5 of them
@@ -38,15 +37,19 @@ def main() -> int:
     if arguments.list:
         show(f"{attack.name:<26}{attack.summary}" for attack in ATTACKS.values())
         return 0
-    results: dict[str, list[Figure]] = {}
+    results: list[Result] = []
+    if arguments.markdown:
+        show(table_head())
     for name in arguments.names or ATTACKS:
-        attack = ATTACKS[name]
-        figures = results[name] = run(attack, arguments)
-        if not arguments.json:
-            show(rendered(attack, figures, markdown=arguments.markdown))
+        result = run(ATTACKS[name], arguments)
+        results.append(result)
+        if arguments.markdown:
+            show([as_row(result)])
+        elif not arguments.json:
+            show(as_lines(result))
     if arguments.json:
-        show([json.dumps({name: [dataclasses.asdict(figure) for figure in results[name]] for name in results})])
-    return int(any(not figure.ok for figures in results.values() for figure in figures))
+        show([as_json(results)])
+    return int(not all(result.ok for result in results))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -55,7 +58,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="list the attacks")
     parser.add_argument("--quick", action="store_true", help="with short timeouts and smaller numbers")
     parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--markdown", action="store_true", help="as rows of a table, for the documentation")
+    parser.add_argument("--markdown", action="store_true", help="as a table, for the documentation")
     parser.add_argument("--host", default="127.0.0.1", help="of a server that runs already")
     parser.add_argument("--port", type=int, help="of a server that runs already")
     parser.add_argument("--pid", type=int, help="of that server, so that it can be measured")
@@ -65,7 +68,7 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def run(attack: Attack, arguments: argparse.Namespace) -> list[Figure]:
+def run(attack: Attack, arguments: argparse.Namespace) -> Result:
     server: AbstractContextManager[Target]
     if arguments.port is not None:
         server = nullcontext(Target(arguments.host, arguments.port, arguments.pid, None, arguments.quick))
@@ -76,7 +79,7 @@ def run(attack: Attack, arguments: argparse.Namespace) -> list[Figure]:
         return trio.run(measure, attack, target)
 
 
-async def measure(attack: Attack, target: Target) -> list[Figure]:
+async def measure(attack: Attack, target: Target) -> Result:
     """What the attack itself found, and what it did to the server."""
     await warm_up(target)
     memory, cpu, descriptors, lines = target.memory(), target.cpu(), target.descriptors(), len(target.log())
@@ -86,12 +89,11 @@ async def measure(attack: Attack, target: Target) -> list[Figure]:
         figures = await attack.run(target)
     seconds = trio.current_time() - began
     if target.pid is None:
-        return [*figures, *latencies(attack, others)]
+        return Result(attack, figures, latencies(attack, others))
     grown = target.peak_memory() - memory
     await until(lambda: target.descriptors() <= descriptors, SETTLED)
     written = target.log()[lines:]
-    return [
-        *figures,
+    around = [
         *latencies(attack, others),
         at_most("memory growth", max(grown, 0.0), attack.bounds.memory, "MiB"),
         at_most(f"CPU, of {seconds:.1f} s", target.cpu() - cpu, attack.bounds.cpu, "s"),
@@ -99,6 +101,7 @@ async def measure(attack: Attack, target: Target) -> list[Figure]:
         at_most("log lines", len(written), attack.bounds.log),
         equal("tracebacks in the log", sum(line.startswith("Traceback") for line in written), 0),
     ]
+    return Result(attack, figures, around)
 
 
 def latencies(attack: Attack, others: Report) -> list[Figure]:
@@ -118,22 +121,6 @@ async def warm_up(target: Target) -> None:
                 await connection.send(GET % b"/ping")
                 await connection.next_answer()
     await until(lambda: target.descriptors() <= descriptors, 1)
-
-
-def rendered(attack: Attack, figures: list[Figure], *, markdown: bool) -> Iterable[str]:
-    if markdown:
-        for figure in figures:
-            yield f"| {attack.name} | {figure.what} | {figure.value} | {figure.demand} | {verdict(figure)} |"
-        return
-    yield f"\n{attack.name}: {attack.summary}"
-    for figure in figures:
-        yield f"  {verdict(figure):<5}{figure.what:<52}{figure.value:>14}   {figure.demand}".rstrip()
-
-
-def verdict(figure: Figure) -> str:
-    if not figure.demand:
-        return ""
-    return "ok" if figure.ok else "FAIL"
 
 
 def show(lines: Iterable[str]) -> None:

@@ -787,3 +787,17 @@ async def test_a_stall_within_a_group_is_a_timeout(autojump_clock: MockClock) ->
         await peer.send(GET)
         await peer.done.wait()
     assert peer.journal.statuses == [503]
+
+
+async def test_a_send_that_was_cancelled_first_has_sent_nothing() -> None:
+    async def handler(exchange: Exchange) -> None:
+        exchange.send_head(200, ())
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await exchange.send_data(b"x")
+        assert scope.cancelled_caught
+        await exchange.send_data(b"y")
+
+    async with connected(handler) as peer:
+        await peer.send(GET)
+        assert (await peer.read_response()).endswith(b"\r\n\r\n1\r\ny\r\n0\r\n\r\n")

@@ -139,9 +139,9 @@ async def test_a_plain_get_spawns_no_task_opens_no_nursery_and_sends_once(app: A
 
 
 async def test_a_plain_get_takes_three_steps(app: App):
-    """1. The reader, which watches the client, is woken by the socket and passes the bytes on.
-    2. The connection reads the head, runs the handler and sends: the send itself is at once.
-    3. The connection goes on after that send, as each of Trio's streams lets others run first, and waits again.
+    """1. Whoever watches the socket is woken by it, and wakes the connection.
+    2. The connection reads the head, runs the handler and sends, all without waiting.
+    3. The connection goes on behind that send, which let others run first as sending does with Trio, and waits again.
     """
     assert (await count(app, request_for("/")))["steps"] == 3
 
@@ -161,7 +161,7 @@ async def test_tls_costs_no_tasks_either(app: App, certificates: Certificates, f
 
 
 async def test_pipelined_requests_are_read_at_once(app: App):
-    """Each is sent by itself; only the first of them has to wait for the reader."""
+    """Each is answered by itself, and only the first has to wait for bytes."""
     costs = await count_pipelined(app, 10)
     assert costs["send"] == 10
     assert costs["recv"] <= 2

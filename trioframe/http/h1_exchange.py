@@ -57,7 +57,7 @@ class H1Exchange(Exchange):
         close = connection.closing or self._too_much_unread()
         data = connection.wire.send_response(status, headers, body, close=close, reason=reason)
         self._begin(status)
-        await self._write(data)
+        await self._send(data)  # no checkpoint: the connection has one for every request
         self.finished = True
 
     def send_head(
@@ -72,18 +72,18 @@ class H1Exchange(Exchange):
         self._held = (status, headers, content_length, reason)
 
     async def send_data(self, data: bytes) -> None:
-        self._check()
+        await self._check_point()
         await self._write(self._connection.wire.send_data(data) if self._held is None else self._begin_with(data))
 
     async def send_end(self, trailers: RawHeaders = ()) -> None:
-        self._check()
+        await self._check_point()
         wire = self._connection.wire
         end = wire.send_end(trailers) if self._held is None else self._begin_with(b"", end=True, trailers=trailers)
         await self._write(end)
         self.finished = True
 
     async def send_informational(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        self._check()
+        await self._check_point()
         await self._write(self._connection.wire.send_informational(status, headers))
 
     def abandon(self) -> None:
@@ -101,6 +101,10 @@ class H1Exchange(Exchange):
             await self.send_end()
         else:
             raise LocalProtocolError("the handler returned without a response")
+
+    async def _check_point(self) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._check()
 
     def _check(self) -> None:
         """Whether anything may be sent at all, before `h1` is told of it."""
@@ -134,11 +138,21 @@ class H1Exchange(Exchange):
         self.lifetime.response_started()
 
     async def _write(self, data: bytes) -> None:
-        if data:
-            await self._connection.writer.write(data, self.lifetime)
-            self.bytes_sent += len(data)
-        else:
-            await trio.lowlevel.checkpoint()
+        """One write of a handler, and so a schedule point; that it is a cancel point was seen to before `h1` was asked."""
+        if not await self._send(data):
+            await trio.lowlevel.cancel_shielded_checkpoint()
+
+    async def _send(self, data: bytes) -> bool:
+        """Send, without waiting if that is possible; whether it had to wait."""
+        if not data:
+            return False
+        writer = self._connection.writer
+        sent = writer.write_nowait(data, self.lifetime)
+        self.bytes_sent += len(data)
+        if sent == len(data):
+            return False
+        await writer.write(data if not sent else memoryview(data)[sent:], self.lifetime)
+        return True
 
     def _too_much_unread(self) -> bool:
         """Whether so much of the body may be left that closing is cheaper than reading it."""

@@ -46,7 +46,17 @@ class Writer:
         if self.broken or (lifetime is not None and lifetime.lost):
             raise RequestCancelled((lifetime.reason if lifetime is not None else None) or "disconnect")
 
-    async def write(self, data: bytes, lifetime: Lifetime | None = None) -> None:
+    def write_nowait(self, data: bytes, lifetime: Lifetime) -> int:
+        """How many bytes of `data` left without waiting; the rest has to follow by `write`.  Raises as `write`."""
+        self.check(lifetime)
+        try:
+            return self._transport.send_nowait(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+            self.broken = True
+            lifetime.peer_reset()
+            raise RequestCancelled("disconnect") from exc
+
+    async def write(self, data: bytes | memoryview, lifetime: Lifetime | None = None) -> None:
         """Send `data`.
 
         Parameters:
@@ -77,7 +87,7 @@ class Writer:
             if lifetime is not None:
                 lifetime.sent()
 
-    async def _send(self, data: bytes) -> bool:
+    async def _send(self, data: bytes | memoryview) -> bool:
         """Whether all of it left in time."""
         if len(data) <= SEND_SIZE:
             return await self._send_piece(data)
