@@ -47,7 +47,7 @@ def equal(what: str, value: object, wanted: object) -> Figure:
 
 
 def _show(value: object, unit: str = "") -> str:
-    shown = f"{value:.3g}" if isinstance(value, float) and abs(value) < 1000 else f"{value}"
+    shown = str(value) if not isinstance(value, float) else f"{value:.0f}" if value >= 100 else f"{value:.3g}"
     return f"{shown} {unit}".strip()
 
 

@@ -131,6 +131,12 @@ async def full_speed(target: Target) -> list[Figure]:
     ]
 
 
+@attack(Bounds(memory=8))
+async def tiny_chunks_at_full_speed(target: Target) -> list[Figure]:
+    """8 connections upload chunks of one byte, as fast as the server can."""
+    return [await transferred(target, "uploaded", upload_tiny_chunks, 1.0 if target.quick else 5.0)]
+
+
 Transfer = Callable[[Target, list[int]], Awaitable[None]]
 
 
@@ -140,7 +146,7 @@ async def transferred(target: Target, what: str, transfer: Transfer, seconds: fl
         async with trio.open_nursery() as nursery:
             for _ in range(8):
                 nursery.start_soon(transfer, target, count)
-    return fact(what, round(count[0] / seconds / 1e6), "MB/s")
+    return fact(what, count[0] / seconds / 1e6, "MB/s")
 
 
 async def upload(target: Target, count: list[int]) -> None:
@@ -149,6 +155,10 @@ async def upload(target: Target, count: list[int]) -> None:
 
 async def upload_chunks(target: Target, count: list[int]) -> None:
     await send_on(target, b"Transfer-Encoding: chunked", b"400\r\n" + bytes(1024) + b"\r\n", count)
+
+
+async def upload_tiny_chunks(target: Target, count: list[int]) -> None:
+    await send_on(target, b"Transfer-Encoding: chunked", b"1\r\nx\r\n", count)
 
 
 async def send_on(target: Target, framing: bytes, piece: bytes, count: list[int]) -> None:

@@ -60,7 +60,8 @@ def as_row(result: Result) -> str:
     seen = [_described(figure) for figure in result.own if not figure.ok or figure.value != figure.demand]
     around = {figure.what.partition(", of")[0]: figure for figure in result.around}
     cells = [around[what].value if what in around else "" for what in SHOWN.values()]
-    return f"| `{result.attack.name}`: {result.attack.summary} | {'; '.join(seen) or 'as demanded'} | {' | '.join(cells)} |"
+    cells = [f"`{result.attack.name}`: {result.attack.summary}", "; ".join(seen) or "as demanded", *cells]
+    return f"| {' | '.join(cells)} |"
 
 
 def _described(figure: Figure) -> str:

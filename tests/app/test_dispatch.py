@@ -669,3 +669,50 @@ async def test_the_app_s_own_json(app: App) -> None:
         return {"got": request.json}
 
     assert await ask(own, "/", "POST", b"abc") == (200, "<{'got': 'cba'}>")
+
+
+async def test_a_handler_that_has_cleaned_up_need_not_answer(
+    app: App, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.get("/", timeout=1)
+    async def handler(request: Any) -> None:
+        try:
+            with request.cancellable():
+                await trio.sleep_forever()
+        except RequestCancelled:
+            await trio.sleep(1)
+
+    assert (await ask(app))[0] == 503
+    assert caplog.records == []
+
+
+async def test_a_cancelled_thread_s_answer_is_dropped(app: App) -> None:
+    go_on = threading.Event()
+
+    @app.get("/")
+    def handler(request: Any) -> str:
+        go_on.wait()
+        return "too late"
+
+    async with connected(app) as client:
+        await client.send()
+        await wait_all_tasks_blocked(0.05)
+        (server,) = app._servers
+        (driver,) = server._drivers
+        driver.exchange.lifetime.cancel("timeout")  # type: ignore[attr-defined]
+        go_on.set()
+        assert b" 503 " in await client.read_to_end()
+
+
+async def test_a_shield_in_an_exception_handler_has_no_more_time_than_it(app: App, autojump_clock: MockClock) -> None:
+    @app.exception(RequestCancelled)
+    async def cancelled(request: Any, error: Exception) -> None:
+        with request.shielded(1000):
+            await trio.sleep_forever()
+
+    @app.get("/", timeout=1)
+    async def handler(request: object) -> None:
+        await trio.sleep_forever()
+
+    assert (await ask(app))[0] == 503
+    assert trio.current_time() <= 1 + 5

@@ -56,7 +56,8 @@ class App:
 
     Parameters:
       name: names the application in logs and route names; letters, digits, ``-`` and ``_``.
-      config: a `Config`, or a mapping of option names to values.
+      config: a mapping of option names to values, which go before the environment; or a whole `Config`, which is used
+        as it is.
       dumps: turns an object into JSON text or bytes.
       loads: turns JSON bytes into an object.
       env_prefix: prefix of the environment variables that are read into the configuration; None reads none.
@@ -79,11 +80,13 @@ class App:
         env_prefix: str | None = "TRIOFRAME_",
     ) -> None:
         self.name = name
-        self.config = config if isinstance(config, Config) else Config()
-        if env_prefix is not None:
-            self.config.load_environment(env_prefix)
-        if isinstance(config, Mapping):
-            self.config.update(config)
+        if isinstance(config, Config):
+            self.config = config
+        else:
+            self.config = Config()
+            if env_prefix is not None:
+                self.config.load_environment(env_prefix)
+            self.config.update(config or {})
         self.dumps = dumps
         self.loads = loads
         self.ctx = SimpleNamespace()

@@ -137,7 +137,11 @@ def _endpoint(app: App, handler: Callable[..., Any]) -> Endpoint:
     @functools.wraps(handler)
     async def in_thread(request: Any, **params: Any) -> Any:
         # A thread cannot be cancelled: a cancelled request waits for it, and drops what it returns.
-        return await trio.to_thread.run_sync(functools.partial(handler, request, **params), limiter=app.thread_limiter)
+        result = await trio.to_thread.run_sync(
+            functools.partial(handler, request, **params), limiter=app.thread_limiter
+        )
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return result
 
     return in_thread
 

@@ -114,6 +114,8 @@ class Dispatcher:
             if result is not None:
                 raise ServerError("a handler has called request.respond(), and returned a response as well")
             return None
+        if result is None and (reason := exchange.lifetime.reason) is not None:
+            raise RequestCancelled(reason)  # it has cleaned up, and there is nobody to answer
         response = result if isinstance(result, Response) else self._to_response(result)
         if isinstance(response.body, bytes):
             return response
@@ -172,6 +174,7 @@ class Dispatcher:
     ) -> Response | None:
         """What an exception handler answers; None if it declines, fails or takes too long."""
         began = request.responded
+        request.exchange.lifetime.limit_blocks(seconds)
         try:
             with trio.move_on_after(seconds):
                 result = handler(request, error)

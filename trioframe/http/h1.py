@@ -303,13 +303,13 @@ class H1Connection:
 
         Raises `LocalProtocolError` if any of them would; then nothing has happened, and another response is possible.
         """
-        before = self.response_state, self.must_close
+        before = self.response_state, self.must_close, self.ends_with_close
         try:
             head = self.send_head(status, headers, content_length=content_length, close=close, reason=reason)
             first = self.send_data(data)
             return head + first + self.send_end(trailers) if end else head + first
         except BaseException:  # what is no bytes is a TypeError
-            self.response_state, self.must_close = before
+            self.response_state, self.must_close, self.ends_with_close = before
             raise
 
     def send_data(self, data: bytes) -> bytes:

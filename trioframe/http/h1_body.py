@@ -74,6 +74,7 @@ class H1Body:
             return None
         if isinstance(event, Data):
             self._received += len(event.data)
+            self._lifetime.sent()  # whoever reads what has come is at work, also if its client has half-closed
             return event.data
         if isinstance(event, EndOfMessage):
             self.trailers = event.trailers

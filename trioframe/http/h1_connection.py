@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -25,6 +26,7 @@ import trio
 
 from ..errors import LocalProtocolError, RemoteProtocolError, RequestCancelled, reason_phrase
 from .closing import close_now
+from .containment import split_fatal
 from .events import NEED_DATA, Data, Event, IncompleteMessage, RequestHead
 from .exchange import ConnInfo, Exchange, Handler
 from .h1 import H1Connection
@@ -38,6 +40,7 @@ __all__ = ["H1Driver", "Observer"]
 
 logger = logging.getLogger("trioframe.http")
 
+DRAIN_LINGER = 1.0  # seconds to linger at most while the server drains
 GOODBYE = 0.1  # seconds to linger for a peer that owes us nothing, so that it sees a clean end
 _PLAIN: Sequence[tuple[bytes, bytes]] = ((b"content-type", b"text/plain; charset=utf-8"),)
 
@@ -105,7 +108,7 @@ class H1Driver:
             await close_now(self.transport)
 
     async def _linger(self, patience: float) -> None:
-        patience = min(patience, GOODBYE if self._draining else self.settings.linger_timeout)
+        patience = min(patience, DRAIN_LINGER if self._draining else math.inf, self.settings.linger_timeout)
         with trio.CancelScope() as self._parting:
             await self.transport.linger(patience)
 
@@ -181,7 +184,7 @@ class H1Driver:
         finally:
             self._end(exchange)
             if exchange.status is None:  # cancelled from outside: the program ends
-                exchange.status = 503
+                exchange.status = RequestCancelled(exchange.lifetime.reason or "shutdown").status
             self._observer.record(exchange)
         return await self._ready_for_next(exchange)
 
@@ -196,10 +199,7 @@ class H1Driver:
 
     def _report(self, exchange: H1Exchange, error: Exception | BaseExceptionGroup[BaseException]) -> None:
         """Log what a handler should have answered itself; raise what is not ours to stop."""
-        fatal: BaseException | None = None
-        report: BaseException | None = error
-        if isinstance(error, BaseExceptionGroup):
-            report, fatal = error.split(Exception)
+        report, fatal = split_fatal(error)
         if report is not None:
             logger.error("unhandled error in the handler of %r", exchange, exc_info=report)
         if fatal is not None:
@@ -211,7 +211,7 @@ class H1Driver:
             return
         try:
             await exchange.send_response(status, _PLAIN, f"{status} {reason_phrase(status)}\n".encode())
-        except (RequestCancelled, LocalProtocolError) as exc:
+        except (RequestCancelled, LocalProtocolError, trio.BusyResourceError) as exc:
             exchange.status = status
             logger.debug("connection %d: no answer for the failed handler: %s", self.conn.id, exc)
 
@@ -272,7 +272,7 @@ class H1Driver:
         if self._head_scope is not None and self._idle:
             self._head_scope.cancel(reason="the server is stopping")
         if self._parting is not None:
-            self._parting.deadline = min(self._parting.deadline, trio.current_time() + GOODBYE)
+            self._parting.deadline = min(self._parting.deadline, trio.current_time() + DRAIN_LINGER)
 
     def cancel(self) -> None:
         """Cancel the request that runs, as "shutdown"; a head half received is given up."""

@@ -138,7 +138,7 @@ class H1Exchange(Exchange):
         self.lifetime.response_started()
 
     async def _write(self, data: bytes) -> None:
-        """One write of a handler, and so a schedule point; that it is a cancel point was seen to before `h1` was asked."""
+        """One write of a handler, and so a schedule point; `_check_point` was its cancel point."""
         if not await self._send(data):
             await trio.lowlevel.cancel_shielded_checkpoint()
 

@@ -108,7 +108,7 @@ class Lifetime:
         self._deadline_is_explicit = False
         self._time_left: float | None = None  # of a limit that is held
         self._ebb: Ebb | None = None
-        self._cut_at = math.inf  # when `cancel` was called
+        self._cut_at = math.inf  # when it was cancelled
         self.latest = math.inf  # what `force` said
         self._grace_until = math.inf  # once a `cancellable` block was cancelled
         self._failed_at = math.inf  # when the handler or a child first raised
@@ -210,6 +210,10 @@ class Lifetime:
         self.cancel("shutdown")
         self._arrange()
 
+    def limit_blocks(self, seconds: float) -> None:
+        """Let what is shielded from now on end within `seconds`: the handler is over, and what follows is bounded."""
+        self.latest = min(self.latest, trio.current_time() + seconds)
+
     @property
     def deadline(self) -> float:
         """When the request is cancelled with "timeout", in seconds of `trio.current_time()`; inf for never."""
@@ -298,7 +302,7 @@ class Lifetime:
             self._ebb.hold()
 
     def sent(self) -> None:
-        """It was sent: the moment of a half-closed peer starts anew."""
+        """It was sent, or something was received: the moment of a half-closed peer starts anew."""
         self._sending = False
         if self._ebb is not None:
             self._ebb.restart()

@@ -20,10 +20,11 @@ from ..http.closing import close_now
 
 __all__ = ["LingeringStream", "linger"]
 
+MAX_SIZE = 16 * 1024 * 1024  # bytes read and thrown away: more than any kernel holds of a peer that still sends
 _CHUNK = 64 * 1024  # bytes
 
 
-async def linger(stream: trio.abc.Stream, *, timeout: float, max_bytes: int) -> None:
+async def linger(stream: trio.abc.Stream, *, timeout: float, max_bytes: int = MAX_SIZE) -> None:
     """Send the end of the stream, then read and discard until the peer's.
 
     A stream that has no half-close (such as TLS) is closed, in its own way, instead.
@@ -54,7 +55,9 @@ class LingeringStream(trio.abc.HalfCloseableStream):
       timeout, max_bytes: bounds of the lingering; see `linger`.
     """
 
-    def __init__(self, transport_stream: trio.abc.HalfCloseableStream, *, timeout: float, max_bytes: int) -> None:
+    def __init__(
+        self, transport_stream: trio.abc.HalfCloseableStream, *, timeout: float, max_bytes: int = MAX_SIZE
+    ) -> None:
         self.transport_stream = transport_stream
         self._timeout = timeout
         self._max_bytes = max_bytes

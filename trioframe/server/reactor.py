@@ -42,7 +42,6 @@ from .sockets import reset_on_close
 __all__ = ["Reactor", "ReactorStream"]
 
 EVENTS_AT_ONCE = 1024
-LINGER_MAX_SIZE = 16 * 1024 * 1024  # bytes read and thrown away while lingering
 DEFAULT_RECEIVE_SIZE = 64 * 1024  # bytes
 
 
@@ -304,7 +303,7 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
 
     async def linger(self, timeout: float) -> None:
         if not self._gone:
-            await linger(self, timeout=timeout, max_bytes=LINGER_MAX_SIZE)
+            await linger(self, timeout=timeout)
 
     def abort(self) -> None:
         reset_on_close(self)

@@ -14,6 +14,7 @@ Rules of this file:
           its connection's last                                     or GRACEFUL_SHUTDOWN_TIMEOUT
   cancel  requests that still run are cancelled as "shutdown"       ..., or CANCEL_GRACE
   force   everything is cancelled; shields of requests are lifted   at once
+          (within CANCEL_GRACE if `serve` itself is cancelled)
   ======  ========================================================  ==============================
 
 * Out of file descriptors, accepting waits until a connection ends, or a moment; it neither spins nor gives up.
@@ -34,6 +35,7 @@ import trio
 
 from ..config import Config
 from ..http.closing import close_now
+from ..http.containment import split_fatal
 from ..http.exchange import ConnInfo, Handler
 from ..http.h1_connection import H1Driver, Observer
 from ..http.h1_settings import H1Settings
@@ -214,7 +216,7 @@ class Server:
             try:
                 if self._reactor is not None and type(stream) is trio.SocketStream:
                     stream = self._reactor.take_over(stream)
-                await self._serve_stream(stream, ssl)
+                await self._speak(stream, ssl)
             finally:
                 await close_now(stream)
         except (Exception, BaseExceptionGroup) as exc:  # noqa: BLE001 - contained: no connection ends another
@@ -223,7 +225,7 @@ class Server:
             self._open -= 1
             self._changed.unpark_all()
 
-    async def _serve_stream(self, stream: trio.abc.Stream, ssl: ssl_module.SSLContext | None) -> None:
+    async def _speak(self, stream: trio.abc.Stream, ssl: ssl_module.SSLContext | None) -> None:
         async with trio.open_nursery() as nursery:
             conn = conn_info(stream)
             if ssl is not None:
@@ -299,7 +301,7 @@ class Server:
 
 def _contain(error: Exception | BaseExceptionGroup[BaseException]) -> None:
     """Log what one connection's machinery raised; let only what is nobody's error go on."""
-    errors, rest = (error.split(Exception)) if isinstance(error, BaseExceptionGroup) else (error, None)
+    errors, rest = split_fatal(error)
     if errors is not None:
         logger.error("a connection failed in the server's own code", exc_info=errors)
     if rest is not None:

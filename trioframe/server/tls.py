@@ -26,7 +26,6 @@ from .linger import LingeringStream
 
 __all__ = ["describe_handshake_failure", "server_context", "wrap"]
 
-_LINGER_MAX_SIZE = 16 * 1024 * 1024  # bytes read and thrown away while lingering
 
 StrPath = str | os.PathLike[str]
 
@@ -108,7 +107,7 @@ def wrap(stream: trio.abc.Stream, context: ssl.SSLContext, *, linger_timeout: fl
     most.  A peer that ends without `close_notify` breaks the stream, as nothing can be sent to it any more.
     """
     if isinstance(stream, trio.abc.HalfCloseableStream):
-        stream = LingeringStream(stream, timeout=linger_timeout, max_bytes=_LINGER_MAX_SIZE)
+        stream = LingeringStream(stream, timeout=linger_timeout)
     return trio.SSLStream(stream, context, server_side=True)
 
 

@@ -31,8 +31,6 @@ __all__ = ["WatchedStream"]
 
 logger = logging.getLogger("trioframe.server")
 
-LINGER_MAX_SIZE = 16 * 1024 * 1024  # bytes read and thrown away while lingering
-
 
 class WatchedStream(Transport):
     """A `Transport` over any `trio.abc.Stream`.
@@ -153,7 +151,7 @@ class WatchedStream(Transport):
             self._reader.cancel()
             await self._reader_done.wait()
         if self._error is None:
-            await linger(self.stream, timeout=timeout, max_bytes=LINGER_MAX_SIZE)
+            await linger(self.stream, timeout=timeout)
 
     def abort(self) -> None:
         reset_on_close(self.stream)
