@@ -6,6 +6,7 @@ On real sockets, as the kernel and TLS tell of it; the semantics in all their co
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -248,6 +249,20 @@ def half_close_app() -> App:
 
         return pieces()
 
+    @app.get("/compute")
+    async def compute(request: Request) -> Response:
+        work(0.03)
+        for _ in range(3):
+            await trio.lowlevel.checkpoint()
+        return text("computed")
+
+    @app.get("/compute-and-stream")
+    async def compute_and_stream(request: Request) -> None:
+        async with await request.respond() as response:
+            for number in range(10):
+                work(0.004)
+                await response.send(b"%d\n" % number)
+
     @app.get("/big")
     async def big(request: Request) -> None:
         async with await request.respond() as response:
@@ -255,6 +270,13 @@ def half_close_app() -> App:
                 await response.send(b"x" * 65536)
 
     return app
+
+
+def work(seconds: float) -> None:
+    """Compute, and let nobody else have his turn."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
 
 
 NUMBERS = b"".join(b"%d\n" % number for number in range(100))
@@ -267,6 +289,8 @@ HALF_CLOSED = {
         b"bodymore",
     ),
     "stream": (request_for("/stream"), NUMBERS),
+    "compute": (request_for("/compute"), b"computed"),
+    "compute and stream": (request_for("/compute-and-stream"), b"".join(b"%d\n" % number for number in range(10))),
     "big": (request_for("/big"), b"x" * 65536 * 64),
 }
 

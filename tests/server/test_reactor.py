@@ -103,7 +103,7 @@ async def test_a_short_read_saves_the_vain_one(pair: tuple[trio.SocketStream, Re
         reads.append(size)
         return recv(size)
 
-    server._recv = counted
+    server._recv = counted  # type: ignore[assignment]
     for _ in range(3):
         await client.send_all(b"abc")
         assert await server.receive_some() == b"abc"

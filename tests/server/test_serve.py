@@ -400,7 +400,7 @@ async def test_shutdown_of_one_stream(autojump_clock: MockClock) -> None:
 
 
 async def test_cancelling_while_the_listeners_close(autojump_clock: MockClock) -> None:
-    class Slow(MemoryListener):
+    class Slow(MemoryListener):  # type: ignore[misc]
         async def aclose(self) -> None:
             await trio.sleep(1)
             await super().aclose()

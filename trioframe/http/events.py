@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from ..errors import RemoteProtocolError
 
@@ -35,8 +35,7 @@ RawHeaders = tuple[tuple[bytes, bytes], ...]
 """Field lines in the order of the wire: names in lower case, values without the whitespace around them."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(NamedTuple):
     """A request line and its header section, complete and valid (RFC 9112 sections 3 and 5).
 
     Attributes:

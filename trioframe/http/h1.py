@@ -36,6 +36,7 @@ from .date import http_date
 from .events import CLOSED, NEED_DATA, PAUSED, Data, EndOfMessage, Event, IncompleteMessage, RequestHead
 from .fields import Fields
 from .framing import HeadCutter
+from .head import recognise
 from .inbox import Inbox
 from .limits import H1Limits
 from .response_body import BodyFraming, ResponseBody
@@ -145,7 +146,7 @@ class H1Connection:
         block = self._cutter.cut(self._inbox)
         if not block:
             return self._wait_for_head()
-        head, keep_alive = parse_head(block, self._limits)  # any faster reading of common heads belongs here
+        head, keep_alive = recognise(block, self._limits) or parse_head(block, self._limits)
         self.response_state = advance(self.response_state, Step.REQUEST)
         self._head = head
         connect = head.method == "CONNECT"
