@@ -497,7 +497,7 @@ async def test_what_is_fatal_goes_through(caplog: pytest.LogCaptureFixture) -> N
 def stop_reading(peer: Peer) -> trio.Event:
     """From now on the server's sends block, until the event is set."""
     event = trio.Event()
-    send_stream = peer.driver.transport.stream.send_stream  # type: ignore[attr-defined]
+    send_stream = peer.driver.transport.stream.send_stream
     deliver = send_stream.send_all_hook
 
     async def deliver_later() -> None:
@@ -801,3 +801,47 @@ async def test_a_send_that_was_cancelled_first_has_sent_nothing() -> None:
     async with connected(handler) as peer:
         await peer.send(GET)
         assert (await peer.read_response()).endswith(b"\r\n\r\n1\r\ny\r\n0\r\n\r\n")
+
+
+async def test_a_burst_does_not_buy_a_trickle(autojump_clock: MockClock) -> None:
+    times: list[float] = []
+
+    async def reading(exchange: Exchange) -> None:
+        try:
+            await exchange.body.read_all()
+        except RequestTimeout:
+            times.append(trio.current_time())
+            await exchange.send_response(408, (), b"")
+
+    async with connected(reading, body_timeout=60, body_min_rate=240, body_min_rate_grace=5) as peer:
+        await peer.send(POST % 1_000_000 + b"x" * 900_000)
+        while not times:
+            await trio.sleep(1)
+            await peer.send(b"x")
+        await peer.read_response()
+    assert times[0] <= 61
+
+
+async def test_a_pause_is_forgiven_to_who_was_fast(autojump_clock: MockClock) -> None:
+    async with connected(length, body_timeout=60, body_min_rate=240, body_min_rate_grace=5) as peer:
+        await peer.send(POST % 100_001 + b"x" * 50_000)
+        await wait_all_tasks_blocked()
+        await trio.sleep(50)
+        await peer.send(b"x" * 50_001)
+        assert (await peer.read_response()).endswith(b"100001")
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+async def test_a_large_body_is_not_copied_to_put_its_head_before_it(method: bytes) -> None:
+    body = bytes(range(256)) * 1024
+
+    async def large(exchange: Exchange) -> None:
+        await exchange.send_response(200, (), body)
+
+    async with connected(large) as peer:
+        await peer.send((GET + GET).replace(b"GET", method))
+        await wait_all_tasks_blocked()
+        received = bytes(await peer.stream.receive_some(10_000_000))
+    assert received.count(b"HTTP/1.1 200 OK") == 2
+    assert received.count(b"262144") == 2
+    assert received.count(body) == (2 if method == b"GET" else 0)

@@ -274,7 +274,9 @@ async def test_a_thousand_pipelined_requests_reach_a_client_that_reads_late():
 async def test_a_request_that_comes_byte_by_byte():
     async with serving(make_app()) as live, await live.connect() as client:
         client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for byte in b"PUT /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n":
+        for (
+            byte
+        ) in b"PUT /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n":
             await client.send(bytes([byte]))
         assert (await client.answer()).body == b"abc"
 
@@ -342,5 +344,3 @@ def has_ipv6() -> bool:
     except OSError:
         return False
     return True
-
-

@@ -120,7 +120,9 @@ async def count(app: App, request: bytes, tls: Certificates | None = None) -> di
     return meter.per_request()
 
 
-async def test_a_plain_get_spawns_no_task_opens_no_nursery_and_sends_once(app: App, figure: Callable[[str, float], None]):
+async def test_a_plain_get_spawns_no_task_opens_no_nursery_and_sends_once(
+    app: App, figure: Callable[[str, float], None]
+):
     costs = await count(app, request_for("/"))
     assert costs.get("tasks", 0) == 0
     assert costs.get("nurseries", 0) == 0

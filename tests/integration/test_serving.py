@@ -249,12 +249,16 @@ class Program:
 
 
 @asynccontextmanager
-async def program(folder: Path, *args: str, limit: float = HARD_LIMIT, fds: tuple[int, ...] = ()) -> AsyncIterator[Program]:
+async def program(
+    folder: Path, *args: str, limit: float = HARD_LIMIT, fds: tuple[int, ...] = ()
+) -> AsyncIterator[Program]:
     (folder / "program.py").write_text(textwrap.dedent(PROGRAM))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TRIOFRAME_")}
     command = [sys.executable, "-m", "trioframe", "run", "program.py", *args]
     with trio.fail_after(limit):
-        open_process = partial(trio.lowlevel.open_process, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=folder, env=environment)
+        open_process = partial(
+            trio.lowlevel.open_process, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=folder, env=environment
+        )
         process = await open_process(command, pass_fds=fds)
         try:
             yield Program(process)

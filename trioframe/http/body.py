@@ -152,6 +152,8 @@ class RequestBody(trio.abc.ReceiveStream):
         try:
             self.check_size()
             while piece := await self._next_or_held():
+                if pieces:  # others have their turn between two pieces, but a small body is not held up
+                    await trio.lowlevel.cancel_shielded_checkpoint()
                 pieces.append(piece)
         except BaseException:
             self._held = b"".join(pieces)  # for whoever reads next

@@ -43,6 +43,10 @@ _CHUNK_LINE_BEGUN: Final = re.compile(rb"(?:[0-9A-Fa-f]{1,16}+(?:[ \t;\r].*)?)?"
 _FAIR_OVERHEAD: Final = 16
 
 
+# Chunks decoded in one go: some thousand one-byte chunks at once would make every other connection wait.
+_MOST_PIECES: Final = 1024
+
+
 class _Expected(IntEnum):
     """What the next byte belongs to."""
 
@@ -85,7 +89,7 @@ class ChunkedDecoder:
         pieces: list[bytes | bytearray] = []
         position = after = 0
         try:
-            while (after := _READERS[self._expected](self, data, position, pieces)) >= 0:
+            while len(pieces) < _MOST_PIECES and (after := _READERS[self._expected](self, data, position, pieces)) >= 0:
                 position = after
         except RemoteProtocolError:
             if not pieces:

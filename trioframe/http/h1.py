@@ -308,7 +308,7 @@ class H1Connection:
         try:
             head = self.send_head(status, headers, content_length=content_length, close=close, reason=reason)
             first = self.send_data(data)
-            return head + first + self.send_end(trailers) if end else head + first
+            return b"".join((head, first, self.send_end(trailers) if end else b""))
         except BaseException:  # what is no bytes is a TypeError
             self.response_state, self.must_close, self.ends_with_close = before
             raise

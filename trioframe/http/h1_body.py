@@ -3,8 +3,9 @@
 Rules of this file:
 
 * A 100 (Continue) goes out when somebody first waits for a body that the client holds back (RFC 9110 section 10.1.1).
-* The patience with a body counts only while somebody waits for it.  A stall is bounded by itself; a trickle by the rate
-  over all the time waited so far, so that a byte now and then gains nothing.
+* The patience with a body counts only while somebody waits for it.  A stall is bounded by its own timeout.  A trickle
+  is judged whenever something arrives: every byte earns time at the least rate, waiting spends it, and no more than the
+  timeout is kept.  So a byte now and then gains nothing, and neither does a burst long ago.
 * The limit on the start of the response stands still meanwhile: whose client sends slowly is not slow.
 * A body that ends before its end is a client that has gone.
 
@@ -13,7 +14,6 @@ It must not know the exchange it belongs to; that knows it.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import trio
@@ -36,13 +36,12 @@ class H1Body:
       lifetime: of the request.
     """
 
-    __slots__ = ("_connection", "_lifetime", "_received", "_scope", "_stopped", "_waited", "trailers")
+    __slots__ = ("_connection", "_credit", "_lifetime", "_scope", "_stopped", "trailers")
 
     def __init__(self, connection: H1Driver, lifetime: Lifetime) -> None:
         self._connection = connection
         self._lifetime = lifetime
-        self._received = 0  # bytes
-        self._waited = 0.0  # seconds
+        self._credit = connection.settings.body_min_rate_grace  # seconds of waiting that have been earned
         self._scope: trio.CancelScope | None = None  # around a wait
         self._stopped = False
         self.trailers: RawHeaders = ()
@@ -73,7 +72,6 @@ class H1Body:
         if event is NEED_DATA:
             return None
         if isinstance(event, Data):
-            self._received += len(event.data)
             self._lifetime.sent()  # whoever reads what has come is at work, also if its client has half-closed
             return event.data
         if isinstance(event, EndOfMessage):
@@ -90,20 +88,20 @@ class H1Body:
     async def _receive(self, timeout: float) -> None:
         settings = self._connection.settings
         began = trio.current_time()
-        spare = math.inf
-        if settings.body_min_rate > 0:
-            spare = settings.body_min_rate_grace + self._received / settings.body_min_rate - self._waited
         self._lifetime.hold_limit()
-        with trio.move_on_after(max(0.0, min(timeout, spare))) as self._scope:
+        with trio.move_on_after(timeout) as self._scope:
             try:
-                await self._connection.receive()
+                received = await self._connection.receive()
             except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
                 self._lifetime.peer_reset()
                 raise RequestCancelled("disconnect") from exc
             finally:
-                self._waited += trio.current_time() - began
                 self._lifetime.resume_limit()
-            return
+            if received and settings.body_min_rate > 0:
+                waited = trio.current_time() - began
+                self._credit = min(self._credit - waited + received / settings.body_min_rate, timeout)
+            if self._credit >= 0:
+                return
         if self._stopped:
             raise trio.ClosedResourceError("this request is over")
         self.refuse_body()

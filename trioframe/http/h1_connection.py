@@ -290,6 +290,8 @@ class H1Driver:
 
     # --- bytes -------------------------------------------------------------------------------------------------------
 
-    async def receive(self) -> None:
-        """Wait for bytes and give them to the wire."""
-        self.wire.receive_data(await self.transport.receive_some(self.settings.buffer_size))
+    async def receive(self) -> int:
+        """Wait for bytes and give them to the wire; how many there were."""
+        data = await self.transport.receive_some(self.settings.buffer_size)
+        self.wire.receive_data(data)
+        return len(data)

@@ -13,7 +13,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import trio
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from .h1_connection import H1Driver
 
 __all__ = ["H1Exchange"]
+
+
+LARGE = 64 * 1024  # bytes of a body that are joined with their head
 
 
 class H1Exchange(Exchange):
@@ -55,9 +58,18 @@ class H1Exchange(Exchange):
         connection = self._connection
         self._check()
         close = connection.closing or self._too_much_unread()
-        data = connection.wire.send_response(status, headers, body, close=close, reason=reason)
-        self._begin(status)
-        await self._send(data)  # no checkpoint: the connection has one for every request
+        wire = connection.wire
+        if len(body) <= LARGE:
+            data = wire.send_response(status, headers, body, close=close, reason=reason)
+            self._begin(status)
+            await self._send(data)  # no checkpoint: the connection has one for every request
+        else:  # no copy of the whole is made to put the head before it
+            first, rest = body[:LARGE], cast("bytes", memoryview(body)[LARGE:])
+            data = wire.begin_response(status, headers, first, content_length=len(body), close=close, reason=reason)
+            self._begin(status)
+            await self._send(data)
+            await self._send(wire.send_data(rest))
+            await self._send(wire.send_end())
         self.finished = True
 
     def send_head(
@@ -142,7 +154,7 @@ class H1Exchange(Exchange):
         if not await self._send(data):
             await trio.lowlevel.cancel_shielded_checkpoint()
 
-    async def _send(self, data: bytes) -> bool:
+    async def _send(self, data: bytes | memoryview) -> bool:
         """Send, without waiting if that is possible; whether it had to wait."""
         if not data:
             return False

@@ -28,12 +28,14 @@ class Ebb:
     Such a task exists only while a request runs whose peer has half-closed.
     """
 
-    __slots__ = ("_lifetime", "_scope", "_stopped")
+    __slots__ = ("_held", "_lifetime", "_scope", "_stopped", "_until")
 
     def __init__(self, lifetime: Lifetime) -> None:
         self._lifetime = lifetime
-        self._scope = trio.CancelScope(deadline=trio.current_time() + HALF_CLOSE_GRACE)
+        self._held = False
         self._stopped = False
+        self._until = trio.current_time() + HALF_CLOSE_GRACE
+        self._scope = trio.CancelScope(deadline=self._until)
 
     async def run(self) -> None:
         while True:
@@ -41,17 +43,20 @@ class Ebb:
                 await trio.sleep_forever()
             if self._stopped:
                 return
-            if self._lifetime.waits():
+            if not self._held and trio.current_time() >= self._until and self._lifetime.waits():
                 self._lifetime.cancel("disconnect")
                 return
-            # On a busy machine the moment passes while the handler is still at work.
-            self._scope = trio.CancelScope(deadline=trio.current_time() + HALF_CLOSE_GRACE)
+            # On a busy machine the moment passes while the handler is still at work, or has just sent something.
+            self._until = max(self._until, trio.current_time() + HALF_CLOSE_GRACE)
+            self._scope = trio.CancelScope(deadline=math.inf if self._held else self._until)
 
     def hold(self) -> None:
+        self._held = True
         self._scope.deadline = math.inf
 
     def restart(self) -> None:
-        self._scope.deadline = trio.current_time() + HALF_CLOSE_GRACE
+        self._held = False
+        self._until = self._scope.deadline = trio.current_time() + HALF_CLOSE_GRACE
 
     def stop(self) -> None:
         self._stopped = True

@@ -330,8 +330,8 @@ class Lifetime:
         """Whether the handler waits for something, other than for its turn."""
         if self._task is None:
             return False
-        *_, (innermost, _) = self._task.iter_await_frames()
-        return innermost.f_code.co_name not in _TURNS
+        names = [frame.f_code.co_name for frame, _ in self._task.iter_await_frames()]
+        return _TURNS.isdisjoint(names[-2:])  # below them there is at most the trap into Trio's scheduler
 
     # --- what a handler may ask for ----------------------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ class Transport(trio.abc.Stream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """As `trio.abc.ReceiveStream`, with nothing but `bytes`."""
 
-    def send_nowait(self, data: bytes) -> int:
+    def send_nowait(self, data: bytes | memoryview) -> int:
         """How many bytes of `data` could be sent without waiting; 0 if this transport only knows how to wait.
 
         No checkpoint: whoever calls it sees to it that others have their turn.  Raises as `send_all`.

@@ -46,15 +46,18 @@ class Writer:
         if self.broken or (lifetime is not None and lifetime.lost):
             raise RequestCancelled((lifetime.reason if lifetime is not None else None) or "disconnect")
 
-    def write_nowait(self, data: bytes, lifetime: Lifetime) -> int:
+    def write_nowait(self, data: bytes | memoryview, lifetime: Lifetime) -> int:
         """How many bytes of `data` left without waiting; the rest has to follow by `write`.  Raises as `write`."""
         self.check(lifetime)
         try:
-            return self._transport.send_nowait(data)
+            sent = self._transport.send_nowait(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             self.broken = True
             lifetime.peer_reset()
             raise RequestCancelled("disconnect") from exc
+        if sent:
+            lifetime.sent()
+        return sent
 
     async def write(self, data: bytes | memoryview, lifetime: Lifetime | None = None) -> None:
         """Send `data`.

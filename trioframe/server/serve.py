@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import ssl as ssl_module
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -49,6 +50,7 @@ __all__ = ["Server"]
 
 logger = logging.getLogger("trioframe.server")
 
+STARVATION_PAUSE = 60.0  # seconds between two warnings of it
 ACCEPT_PAUSE = 0.1  # seconds to wait for a file descriptor when none is left
 OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 # accept(2) also hands over what befell the new connection; that is nobody's concern but its peer's.
@@ -89,6 +91,7 @@ class Server:
         self._open = 0  # connections, those in their handshake included
         self._changed = trio.lowlevel.ParkingLot()
         self._reactor: Reactor | None = None
+        self._warned_at = -math.inf
         self._stopping = trio.Event()
 
     @property
@@ -183,7 +186,6 @@ class Server:
         ssl: ssl_module.SSLContext | None,
         connections: trio.Nursery,
     ) -> None:
-        starved = False
         async with listener:
             while True:
                 while self._open >= self._max_connections:
@@ -195,14 +197,18 @@ class Server:
                         continue
                     if exc.errno not in OUT_OF_RESOURCES:
                         raise
-                    if not starved:
-                        logger.warning("cannot accept: %s; waiting for a connection to end", exc.strerror)
-                    starved = True
+                    self._warn_of_starvation(exc)
                     await self._wait_for_room()
                     continue
-                starved = False
                 self._open += 1
                 connections.start_soon(self._serve_connection, stream, ssl)
+
+    def _warn_of_starvation(self, error: OSError) -> None:
+        # Once in a while: in an overload every connection that ends lets one in, and the next one not.
+        now = trio.current_time()
+        if now >= self._warned_at + STARVATION_PAUSE:
+            self._warned_at = now
+            logger.warning("cannot accept: %s; waiting for connections to end", error.strerror)
 
     async def _wait_for_room(self) -> None:
         with trio.move_on_after(ACCEPT_PAUSE):
