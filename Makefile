@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format docs coverage clean
+.PHONY: help run test check format docs coverage abuse clean
 
 help:
 	@echo 'make run       serve examples/hello.py on http://127.0.0.1:8000'
@@ -16,6 +16,7 @@ help:
 	@echo 'make format    mend what lint and formatting can mend by themselves'
 	@echo 'make docs      serve the documentation on http://127.0.0.1:8001'
 	@echo 'make coverage  run the tests with branch coverage'
+	@echo 'make abuse     attack the server and measure it, some 8 minutes; make abuse ATTACKS="--quick" is faster'
 	@echo 'make clean     remove everything that is generated, .venv too'
 
 $(READY): pyproject.toml
@@ -46,6 +47,9 @@ docs: $(READY)
 coverage: $(READY)
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report
+
+abuse: $(READY)
+	$(BIN)/python benchmarks/abuse.py $(ATTACKS)
 
 clean:
 	rm -rf $(VENV) build dist site htmlcov .coverage .coverage.* .hypothesis

@@ -160,7 +160,7 @@ async def body_stall(target: Target) -> list[Figure]:
 @attack(Bounds(memory=50), quick={"BODY_TIMEOUT": 1, "BODY_MIN_RATE_GRACE": 0.5})
 async def body_burst_then_trickle(target: Target) -> list[Figure]:
     """20 bodies of 1 MiB come at once but for their last kilobyte, which trickles."""
-    within = 3 if target.quick else 60.5
+    within = 3 if target.quick else 65
     size = 1024 * 1024
     slow = drip(LENGTH % (b"/body", size), bytes(size - 1024), then=b"x", interval=0.2)
     verdicts = await endings(target, 20, slow, patience=within + 5)

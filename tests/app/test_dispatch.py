@@ -716,3 +716,24 @@ async def test_a_shield_in_an_exception_handler_has_no_more_time_than_it(app: Ap
 
     assert (await ask(app))[0] == 503
     assert trio.current_time() <= 1 + 5
+
+
+async def test_a_server_that_must_stop_leaves_a_thread_to_itself() -> None:
+    app = App("test", {"GRACEFUL_SHUTDOWN_TIMEOUT": 0.02, "CANCEL_GRACE": 0.02}, env_prefix=None)
+    go_on, ended = threading.Event(), threading.Event()
+
+    @app.get("/")
+    def handler(request: object) -> str:
+        go_on.wait()
+        ended.set()
+        return "to nobody"
+
+    client, server = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(app.serve_stream, server)
+        await Client(client).send()
+        await wait_all_tasks_blocked(0.02)
+        app.shutdown()
+    assert not ended.is_set()
+    go_on.set()
+    await trio.to_thread.run_sync(ended.wait)

@@ -34,6 +34,12 @@ def certificates() -> Certificates:
     return Certificates()
 
 
+@pytest.fixture(params=["TCP", "TLS"])
+def tls(request: pytest.FixtureRequest, certificates: Certificates) -> Certificates | None:
+    """Runs a test twice: without TLS, and with it."""
+    return certificates if request.param == "TLS" else None
+
+
 class AccessRecords(logging.Handler):
     """The access log, record by record: ``await records.next()``."""
 

@@ -8,7 +8,6 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import trio
@@ -42,6 +41,7 @@ class Live:
 
     app: App
     listeners: list[Any]
+    tls: Certificates | None
     task: trio.lowlevel.Task
     ended: trio.Event
     port: int
@@ -49,10 +49,10 @@ class Live:
     def url(self, path: str = "/", scheme: str = "http", host: str = "127.0.0.1") -> str:
         return f"{scheme}://{host}:{self.port}{path}"
 
-    async def connect(
-        self, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", receive_buffer: int | None = None
-    ) -> RawClient:
-        return await connect(host, self.port, tls=tls, receive_buffer=receive_buffer)
+    async def connect(self, *, plain: bool = False, receive_buffer: int | None = None) -> RawClient:
+        """A client that speaks TLS if the server does, or else `plain` bytes."""
+        tls = None if self.tls is None or plain else self.tls.client
+        return await connect("127.0.0.1", self.port, tls=tls, receive_buffer=receive_buffer)
 
     def is_running(self) -> bool:
         return not self.ended.is_set()
@@ -82,7 +82,13 @@ async def connect(
 
 @asynccontextmanager
 async def serving(
-    app: App, host: str | None = "127.0.0.1", port: int | None = 0, *, limit: float = HARD_LIMIT, **options: Any
+    app: App,
+    host: str | None = "127.0.0.1",
+    port: int | None = 0,
+    *,
+    tls: Certificates | None = None,
+    limit: float = HARD_LIMIT,
+    **options: Any,
 ) -> AsyncIterator[Live]:
     """Serve `app` with `options` of `App.serve`, on a free port of loopback if they say nothing else."""
     if options.keys() & {"unix", "fd", "listeners"}:
@@ -90,15 +96,15 @@ async def serving(
     ended = trio.Event()
 
     async def serve(*, task_status: trio.TaskStatus[Any]) -> None:
-        await app.serve(host, port, task_status=task_status, **options)
+        await app.serve(host, port, ssl=tls.server if tls else None, task_status=task_status, **options)
         ended.set()
 
     with trio.fail_after(limit):
         async with trio.open_nursery() as nursery:
-            listeners = await nursery.start(partial(serve))
+            listeners = await nursery.start(serve)
             (task,) = nursery.child_tasks
             address = listeners[0].socket.getsockname()
-            yield Live(app, listeners, task, ended, port=address[1] if isinstance(address, tuple) else 0)
+            yield Live(app, listeners, tls, task, ended, port=address[1] if isinstance(address, tuple) else 0)
             nursery.cancel_scope.cancel(reason="the test is over")
 
 

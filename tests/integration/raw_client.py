@@ -85,11 +85,10 @@ class RawClient(trio.abc.AsyncResource):
 
     async def rest(self) -> bytes:
         """Everything until the server ends its stream; a reset is an error."""
-        pieces = [self._received]
-        self._received = b""
+        rest, self._received = self._received, b""
         async for piece in self.stream:
-            pieces.append(bytes(piece))
-        return b"".join(pieces)
+            rest += piece
+        return rest
 
     async def is_closed(self) -> bool:
         """Whether the server ends the connection without another word, be it gently or not."""

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from integration.live_server import Certificates, listening_socket, serving
+from integration.live_server import listening_socket, serving
 from integration.raw_client import request_for
 
 from trioframe import App, Request, Response, text
@@ -80,33 +80,28 @@ def kernel_share(*sockets: Any) -> int:
 
 
 @pytest.mark.parametrize("path", ["/flood", "/generate"])
-@pytest.mark.parametrize("transport", ["TCP", "TLS"])
-async def test_a_client_that_does_not_read_stops_the_handler(
-    transport, path, certificates: Certificates, figure: Figure
-):
-    tls = certificates if transport == "TLS" else None
+async def test_a_client_that_does_not_read_stops_the_handler(tls, path, figure: Figure):
     counting = Counting()
-    listening = listening_socket(receive_buffer=BUFFER, send_buffer=BUFFER)
-    async with serving(counting.app, fd=listening.detach(), ssl=tls.server if tls else None) as live:
-        async with await live.connect(tls=tls.client if tls else None, receive_buffer=BUFFER) as client:
-            kernel = kernel_share(live.listeners[0].socket)  # at each end is as much as here
-            await client.send(request_for(path))
-            await trio.testing.wait_all_tasks_blocked(SETTLED)
-            stopped_at = counting.sent
-            assert 0 < stopped_at <= kernel + OURS
-            figure(f"KiB accepted by send from a client that reads nothing ({transport})", stopped_at / KIB)
+    fd = listening_socket(receive_buffer=BUFFER, send_buffer=BUFFER).detach()
+    async with serving(counting.app, fd=fd, tls=tls) as live, await live.connect(receive_buffer=BUFFER) as client:
+        kernel = kernel_share(live.listeners[0].socket)  # at each end is as much as here
+        await client.send(request_for(path))
+        await trio.testing.wait_all_tasks_blocked(SETTLED)
+        stopped_at = counting.sent
+        assert 0 < stopped_at <= kernel + OURS
+        figure(f"KiB accepted by send from a client that reads nothing ({'TLS' if tls else 'TCP'})", stopped_at / KIB)
 
-            # It stands still, and goes on where it was when the client reads again.
-            await trio.testing.wait_all_tasks_blocked(SETTLED)
-            assert counting.sent == stopped_at
-            received = 0
-            while received < 2 * stopped_at:
-                received += len(await client.stream.receive_some(BUFFER))
-            assert received <= counting.sent * 1.01 + kernel
-            await trio.testing.wait_all_tasks_blocked(SETTLED)
-            assert counting.sent - received <= kernel + OURS
-            client.reset()
-            await counting.ended.wait()
+        # It stands still, and goes on where it was when the client reads again.
+        await trio.testing.wait_all_tasks_blocked(SETTLED)
+        assert counting.sent == stopped_at
+        received = 0
+        while received < 2 * stopped_at:
+            received += len(await client.stream.receive_some(BUFFER))
+        assert received <= counting.sent * 1.01 + kernel
+        await trio.testing.wait_all_tasks_blocked(SETTLED)
+        assert counting.sent - received <= kernel + OURS
+        client.reset()
+        await counting.ended.wait()
 
 
 async def test_send_gives_up_a_client_that_never_reads_again(access_records):
@@ -119,41 +114,36 @@ async def test_send_gives_up_a_client_that_never_reads_again(access_records):
         assert (await access_records.next()).status == 503
 
 
-@pytest.mark.parametrize("transport", ["TCP", "TLS"])
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
-async def test_a_handler_that_does_not_read_stops_the_client(
-    transport, chunked, certificates: Certificates, figure: Figure
-):
-    tls = certificates if transport == "TLS" else None
+async def test_a_handler_that_does_not_read_stops_the_client(tls, chunked, figure: Figure):
     counting = Counting()
     total = 4 * 1024 * KIB
     framing = "Transfer-Encoding: chunked\r\n" if chunked else f"Content-Length: {total}\r\n"
     piece = b"1000\r\n" + b"x" * PIECE + b"\r\n" if chunked else b"x" * PIECE
     uploaded = 0
 
-    listening = listening_socket(receive_buffer=BUFFER, send_buffer=BUFFER)
-    async with serving(counting.app, fd=listening.detach(), ssl=tls.server if tls else None) as live:
-        async with await live.connect(tls=tls.client if tls else None, receive_buffer=BUFFER) as client:
-            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+    fd = listening_socket(receive_buffer=BUFFER, send_buffer=BUFFER).detach()
+    async with serving(counting.app, fd=fd, tls=tls) as live, await live.connect(receive_buffer=BUFFER) as client:
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
 
-            async def upload() -> None:
-                nonlocal uploaded
-                await client.send(request_for("/sink", framing, "POST"))
-                for _ in range(total // PIECE):
-                    await client.send(piece)
-                    uploaded += PIECE
-                if chunked:
-                    await client.send(b"0\r\n\r\n")
+        async def upload() -> None:
+            nonlocal uploaded
+            await client.send(request_for("/sink", framing, "POST"))
+            for _ in range(total // PIECE):
+                await client.send(piece)
+                uploaded += PIECE
+            if chunked:
+                await client.send(b"0\r\n\r\n")
 
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(upload)
-                await trio.testing.wait_all_tasks_blocked(SETTLED)
-                # The head came in a read of its own size, with what was behind it; then comes the read-ahead.
-                assert uploaded <= kernel_share(live.listeners[0].socket) + 2 * OURS
-                figure(f"KiB uploaded to a handler that reads nothing ({transport})", uploaded / KIB)
-                assert counting.received == 0
-                counting.read.set()
-                assert (await client.answer("POST")).body == str(total).encode()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(upload)
+            await trio.testing.wait_all_tasks_blocked(SETTLED)
+            # The head came in a read of its own size, with what was behind it; then comes the read-ahead.
+            assert uploaded <= kernel_share(live.listeners[0].socket) + 2 * OURS
+            figure(f"KiB uploaded to a handler that reads nothing ({'TLS' if tls else 'TCP'})", uploaded / KIB)
+            assert counting.received == 0
+            counting.read.set()
+            assert (await client.answer("POST")).body == str(total).encode()
 
 
 async def test_many_stalled_downloads_leave_room_for_others():

@@ -19,8 +19,8 @@ from integration.raw_client import RawClient, request_for
 
 from trioframe import App, Request, RequestCancelled, Response, text
 
-# Seconds from the client's leaving to the end of the last task.  The promise is 0.05, and the figures show how it is kept;
-# what fails the test leaves room for a machine with other things to do.
+# Seconds from the client's leaving to the end of the last task.  The promise is 0.05, and the figures show how it is
+# kept; what fails the test leaves room for a machine with other things to do.
 LIMIT = 0.5
 
 Figure = Callable[[str, float], None]
@@ -78,12 +78,11 @@ LEAVING = {"FIN": RawClient.leave, "RST": RawClient.reset}
 @pytest.mark.parametrize("pipelined", [False, True], ids=["alone", "pipelined"])
 @pytest.mark.parametrize("where", ["request-nursery", "own-nursery"])
 @pytest.mark.parametrize("leave", LEAVING.values(), ids=LEAVING)
-@pytest.mark.parametrize("transport", ["TCP", "TLS"])
 async def test_a_client_that_leaves_cancels_the_handler_and_its_children(
-    transport, leave: Leave, where, pipelined, certificates: Certificates, access_records, figure: Figure
+    tls, *, leave: Leave, where, pipelined, access_records, figure: Figure
 ):
     witness = Witness()
-    async with going_on(witness, transport, certificates) as (live, client):
+    async with going_on(witness, tls) as (live, client):
         await client.send(request_for(f"/{where}") + (request_for("/never") if pipelined else b""))
         await witness.all_wait.wait()
         left = trio.current_time()
@@ -91,13 +90,13 @@ async def test_a_client_that_leaves_cancels_the_handler_and_its_children(
         await witness.over.wait()
         record = await access_records.next()
         assert live.is_running()
-    check(witness, left, record, figure, transport)
+    check(witness, left, record, figure, "TLS" if tls else "TCP")
     assert record.target == f"/{where}"
 
 
 async def test_close_notify_alone_is_a_disconnect(certificates: Certificates, access_records, figure: Figure):
     witness = Witness()
-    async with going_on(witness, "TLS", certificates) as (_, client):
+    async with going_on(witness, certificates) as (_, client):
         await client.send(request_for("/request-nursery"))
         await witness.all_wait.wait()
         left = trio.current_time()
@@ -107,19 +106,16 @@ async def test_close_notify_alone_is_a_disconnect(certificates: Certificates, ac
     check(witness, left, record, figure, "TLS with close_notify")
 
 
-# 250,000 bytes are more than the server reads ahead, and less than that and what its kernel keeps for it: the FIN behind
-# them has arrived.  1,000,000 are more than both: a FIN would wait behind them at the client, but a reset does not.
+# 250,000 bytes are more than the server reads ahead, and less than that and what its kernel keeps for it: the FIN
+# behind them has arrived.  1,000,000 are more than both: a FIN would wait behind them at the client, a reset does not.
 WAITING = [("FIN", 1000), ("FIN", 60_000), ("FIN", 250_000), ("RST", 1000), ("RST", 250_000), ("RST", 1_000_000)]
 
 
 @pytest.mark.parametrize(("leaving", "waiting"), WAITING)
-@pytest.mark.parametrize("transport", ["TCP", "TLS"])
-async def test_a_client_that_leaves_within_its_upload(
-    transport, leaving, waiting, certificates: Certificates, access_records, figure: Figure
-):
+async def test_a_client_that_leaves_within_its_upload(tls, *, leaving, waiting, access_records, figure: Figure):
     """`waiting` bytes have been sent which the handler does not read, and more were announced."""
     witness = Witness()
-    async with going_on(witness, transport, certificates) as (_, client):
+    async with going_on(witness, tls) as (_, client):
         head = request_for("/own-nursery", "Content-Length: 2000000\r\n", "POST")
         with trio.move_on_after(0.1):  # all of it, or as much as the kernel takes
             await client.send(head + b"x" * waiting)
@@ -130,7 +126,7 @@ async def test_a_client_that_leaves_within_its_upload(
             await witness.over.wait()
         assert witness.reasons, "nobody noticed that the client has left"
         record = await access_records.next()
-    check(witness, left, record, figure, transport)
+    check(witness, left, record, figure, "TLS" if tls else "TCP")
 
 
 @pytest.mark.parametrize("leave", LEAVING.values(), ids=LEAVING)
@@ -205,7 +201,7 @@ async def test_a_request_that_ignores_the_disconnect_goes_on(leave: Leave, acces
 
 async def test_one_that_leaves_ends_nobody_elses_request(access_records):
     witness = Witness()
-    async with going_on(witness, "TCP", None) as (live, client), await live.connect() as other:
+    async with going_on(witness, None) as (live, client), await live.connect() as other:
         await client.send(request_for("/own-nursery"))
         await witness.all_wait.wait()
         await other.send(request_for("/request-nursery"))
@@ -225,6 +221,7 @@ async def test_one_that_leaves_ends_nobody_elses_request(access_records):
 
 @pytest.fixture
 def half_close_app() -> App:
+    """None of its handlers waits for anything but its client."""
     app = App("half", env_prefix=None)
 
     @app.get("/plain")
@@ -241,35 +238,38 @@ def half_close_app() -> App:
             async for piece in request.stream:
                 await response.send(piece)
 
-    @app.get("/stream")
-    async def stream(request: Request) -> Any:
-        async def pieces() -> Any:
-            for number in range(100):
-                yield b"%d\n" % number
-
-        return pieces()
-
-    @app.get("/compute")
-    async def compute(request: Request) -> Response:
-        work(0.03)
-        for _ in range(3):
-            await trio.lowlevel.checkpoint()
-        return text("computed")
-
-    @app.get("/compute-and-stream")
-    async def compute_and_stream(request: Request) -> None:
-        async with await request.respond() as response:
-            for number in range(10):
-                work(0.004)
-                await response.send(b"%d\n" % number)
-
     @app.get("/big")
     async def big(request: Request) -> None:
         async with await request.respond() as response:
             for _ in range(64):
                 await response.send(b"x" * 65536)
 
+    app.add_route(stream, "/stream")
+    app.add_route(compute, "/compute")
+    app.add_route(compute_and_stream, "/compute-and-stream")
     return app
+
+
+async def stream(request: Request) -> Any:
+    async def pieces() -> Any:
+        for number in range(100):
+            yield b"%d\n" % number
+
+    return pieces()
+
+
+async def compute(request: Request) -> Response:
+    work(0.03)
+    for _ in range(3):
+        await trio.lowlevel.checkpoint()
+    return text("computed")
+
+
+async def compute_and_stream(request: Request) -> None:
+    async with await request.respond() as response:
+        for number in range(10):
+            work(0.004)
+            await response.send(b"%d\n" % number)
 
 
 def work(seconds: float) -> None:
@@ -360,15 +360,11 @@ async def test_half_close_may_be_allowed():
 
 
 @asynccontextmanager
-async def going_on(
-    witness: Witness, transport: str, certificates: Certificates | None
-) -> AsyncIterator[tuple[Live, RawClient]]:
+async def going_on(witness: Witness, tls: Certificates | None) -> AsyncIterator[tuple[Live, RawClient]]:
     """A server for the witness, and a client of it."""
-    tls = certificates if transport == "TLS" else None
     fd = listening_socket(receive_buffer=200_000).detach()
-    async with serving(witness.app, fd=fd, ssl=tls.server if tls else None) as live:
-        async with await live.connect(tls=tls.client if tls else None) as client:
-            yield live, client
+    async with serving(witness.app, fd=fd, tls=tls) as live, await live.connect() as client:
+        yield live, client
 
 
 def check(witness: Witness, left: float, record: Any, figure: Figure, transport: str) -> None:

@@ -202,7 +202,7 @@ async def test_httpx_leaves_a_stream_half_way_and_is_served_again():
 async def test_curl_and_tls(certificates: Certificates, tmp_path: Path):
     authority = tmp_path / "authority.pem"
     certificates.authority.cert_pem.write_to_path(str(authority))
-    async with serving(make_app(), ssl=certificates.server) as live:
+    async with serving(make_app(), tls=certificates) as live:
         url = live.url("/about", "https", "localhost")
         trusting = await curl("--insecure", url)
         checking = await curl("--cacert", str(authority), "--write-out", "%{num_connects}", url, url)
@@ -214,7 +214,7 @@ async def test_curl_and_tls(certificates: Certificates, tmp_path: Path):
 
 async def test_httpx_and_tls(certificates: Certificates):
     async with (
-        serving(make_app(), ssl=certificates.server) as live,
+        serving(make_app(), tls=certificates) as live,
         httpx2.AsyncClient(base_url=live.url("/", "https"), verify=certificates.client, trust_env=False) as http,
     ):
         assert (await http.get("/about")).json()["scheme"] == "https"
@@ -224,15 +224,15 @@ async def test_httpx_and_tls(certificates: Certificates):
 
 async def test_a_tls_answer_that_ends_with_the_connection_is_known_to_be_whole(certificates: Certificates):
     """Without close_notify, OpenSSL 3 would make curl fail with "unexpected eof while reading"."""
-    async with serving(make_app(), ssl=certificates.server) as live:
+    async with serving(make_app(), tls=certificates) as live:
         got = await curl("--insecure", "--http1.0", live.url("/count/1000", "https"))
     assert got.out.endswith(b"\n998\n999\n")
 
 
 async def test_plain_http_on_a_tls_port(certificates: Certificates, caplog: pytest.LogCaptureFixture):
     caplog.set_level("INFO", "trioframe.server")
-    async with serving(make_app(), ssl=certificates.server) as live:
-        async with await live.connect() as client:
+    async with serving(make_app(), tls=certificates) as live:
+        async with await live.connect(plain=True) as client:
             await client.send(request_for("/"))
             answer = await client.rest()  # at most a TLS alert: nothing that could be taken for HTTP
         assert not answer.startswith(b"HTTP")
@@ -265,10 +265,11 @@ async def test_pipelined_requests_are_answered_in_their_order():
 
 async def test_a_thousand_pipelined_requests_reach_a_client_that_reads_late():
     """More than any buffer holds: the client sends all before it reads, while the server sends as it goes."""
-    async with serving(make_app(MAX_REQUESTS_PER_CONNECTION=5000)) as live, await live.connect() as client:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(client.send, request_for("/") * 4000 + request_for("/", "Connection: close\r\n"))
-            assert (await client.rest()).count(b"\r\n\r\nHello, world!\n") == 4001
+    app = make_app(MAX_REQUESTS_PER_CONNECTION=5000)
+    requests = request_for("/") * 4000 + request_for("/", "Connection: close\r\n")
+    async with serving(app) as live, await live.connect() as client, trio.open_nursery() as nursery:
+        nursery.start_soon(client.send, requests)
+        assert (await client.rest()).count(b"\r\n\r\nHello, world!\n") == 4001
 
 
 async def test_a_request_that_comes_byte_by_byte():

@@ -7,8 +7,7 @@ is reported once, to the log; who met it has an answer, or at the very least the
 from __future__ import annotations
 
 import logging
-import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any, Literal
 
 import pytest
@@ -37,13 +36,12 @@ class Unspeakable(Exception):
 class Bystanders:
     """One client from before the accident, and one from afterwards."""
 
-    def __init__(self, live: Live, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, live: Live) -> None:
         self.live = live
-        self._tls = tls
         self._before: RawClient
 
     async def __aenter__(self) -> Bystanders:
-        self._before = await self.live.connect(tls=self._tls)
+        self._before = await self.live.connect()
         assert (await self._before.get("/fine")).body == b"fine"
         return self
 
@@ -52,7 +50,7 @@ class Bystanders:
 
     async def are_served(self) -> bool:
         """Whether both get their answers; then they leave, so that nobody has to wait for them."""
-        async with await self.live.connect(tls=self._tls) as after, self._before:
+        async with await self.live.connect() as after, self._before:
             answers = [await client.get("/fine") for client in (self._before, after)]
         return self.live.is_running() and all(answer.body == b"fine" for answer in answers)
 
@@ -508,8 +506,8 @@ NO_HANDSHAKE = {
 @pytest.mark.parametrize("sent", NO_HANDSHAKE.values(), ids=NO_HANDSHAKE)
 async def test_a_handshake_that_fails(sent, reset, certificates: Certificates, caplog: pytest.LogCaptureFixture):
     app = new_app()
-    async with serving(app, ssl=certificates.server) as live, Bystanders(live, certificates.client) as bystanders:
-        async with await live.connect() as client:
+    async with serving(app, tls=certificates) as live, Bystanders(live) as bystanders:
+        async with await live.connect(plain=True) as client:
             if sent:
                 await client.send(sent)
             client.reset() if reset else client.leave()
@@ -520,12 +518,11 @@ async def test_a_handshake_that_fails(sent, reset, certificates: Certificates, c
 
 async def test_noise_within_tls(certificates: Certificates, caplog: pytest.LogCaptureFixture):
     """Behind a good handshake, beneath the encryption."""
-    async with serving(new_app(), ssl=certificates.server) as live:
-        async with Bystanders(live, certificates.client) as bystanders:
-            async with await live.connect(tls=certificates.client) as client:
-                assert (await client.get("/fine")).body == b"fine"
-                await client.sock.send(b"\x17\x03\x03\x00\x20" + b"noise" * 20)
-                assert await client.is_closed()
-            assert await bystanders.are_served()
-            await end(live)
+    async with serving(new_app(), tls=certificates) as live, Bystanders(live) as bystanders:
+        async with await live.connect() as client:
+            assert (await client.get("/fine")).body == b"fine"
+            await client.sock.send(b"\x17\x03\x03\x00\x20" + b"noise" * 20)
+            assert await client.is_closed()
+        assert await bystanders.are_served()
+        await end(live)
     assert errors(caplog) == []

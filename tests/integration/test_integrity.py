@@ -40,7 +40,7 @@ def app() -> App:
     @app.post("/pieces", stream=True)
     async def pieces(request: Request) -> None:
         async with await request.respond() as response:
-            while piece := await request.stream.receive_some(777 + 10_000):
+            while piece := await request.stream.receive_some(10_777):
                 await response.send(piece)
 
     return app
@@ -94,7 +94,7 @@ async def test_everybody_gets_back_what_he_sent(transport, app: App, certificate
             stream = await trio.open_unix_socket(path)
             client = RawClient(stream, stream.socket)
         else:
-            client = await live.connect(tls=tls.client if tls else None, receive_buffer=SMALL)
+            client = await live.connect(receive_buffer=SMALL)
         async with client:
             await Talker(number).talk(client)
             assert await client.is_closed()
@@ -104,6 +104,6 @@ async def test_everybody_gets_back_what_he_sent(transport, app: App, certificate
         if transport == "unix"
         else {"fd": listening_socket(send_buffer=SMALL, receive_buffer=SMALL).detach()}
     )
-    async with serving(app, ssl=tls.server if tls else None, **where) as live, trio.open_nursery() as nursery:
+    async with serving(app, tls=tls, **where) as live, trio.open_nursery() as nursery:
         for number in range(CONNECTIONS):
             nursery.start_soon(talk, live, number)

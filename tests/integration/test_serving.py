@@ -19,7 +19,7 @@ import pytest
 import trio
 import trio.testing
 from integration.live_server import HARD_LIMIT, connect, listening_socket, serving
-from integration.raw_client import request_for
+from integration.raw_client import RawClient, request_for
 
 from trioframe import App, Request, Response, text
 from trioframe.server.listeners import ListenError
@@ -190,7 +190,7 @@ async def test_a_unix_socket_goes_with_its_server(tmp_path: Path):
         with pytest.raises(ListenError, match="another program listens there"):
             await make_app().serve(unix=str(path))
         assert path.is_socket()
-    assert list(tmp_path.iterdir()) == []
+    assert os.listdir(tmp_path) == []
 
 
 # --- as a program of its own ------------------------------------------------------------------------------------------
@@ -240,6 +240,13 @@ class Program:
     async def port(self) -> int:
         return int((await self.says(r"listening on http://127\.0\.0\.1:(\d+)"))[1])
 
+    async def begin(self, path: str) -> RawClient:
+        """A client whose request for `path` is being handled, which its handler says by a 103."""
+        client = await connect("127.0.0.1", await self.port())
+        await client.send(request_for(path))
+        assert (await client.stream.receive_some()).startswith(b"HTTP/1.1 103 ")
+        return client
+
     async def code(self) -> int:
         """Wait for its end; the exit code."""
         assert self.process.stderr is not None
@@ -266,7 +273,8 @@ async def program(
             process.kill()
             with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
                 await process.wait()
-                await process.stderr.aclose()
+                if process.stderr is not None:
+                    await process.stderr.aclose()
 
 
 async def no_longer_listens(port: int) -> None:
@@ -284,12 +292,10 @@ async def no_longer_listens(port: int) -> None:
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_lets_running_requests_finish(signum, tmp_path: Path):
     async with program(tmp_path, "--port", "0") as running:
-        async with await connect("127.0.0.1", port := await running.port()) as busy:
-            await busy.send(request_for("/slow?seconds=0.3"))
-            assert (await busy.stream.receive_some()).startswith(b"HTTP/1.1 103 ")
+        async with await running.begin("/slow?seconds=0.3") as busy:
             running.process.send_signal(signum)
             await running.says("finishing the requests that run")
-            await no_longer_listens(port)
+            await no_longer_listens(await running.port())
             answer = await busy.answer()
             assert (answer.body, answer.headers["connection"]) == (b"finished", "close")
         assert await running.code() == 0
@@ -297,29 +303,23 @@ async def test_a_signal_lets_running_requests_finish(signum, tmp_path: Path):
 
 
 async def test_a_second_signal_stops_at_once(tmp_path: Path):
-    async with program(tmp_path, "--port", "0") as running:
-        async with await connect("127.0.0.1", await running.port()) as busy:
-            await busy.send(request_for("/slow?seconds=1000"))
-            await busy.stream.receive_some()
-            running.process.send_signal(signal.SIGTERM)
-            await running.says("finishing the requests that run")
-            began = trio.current_time()
-            running.process.send_signal(signal.SIGTERM)
-            assert await running.code() == 0
-            assert trio.current_time() - began < 3
-            assert await busy.is_closed()
+    async with program(tmp_path, "--port", "0") as running, await running.begin("/slow?seconds=1000") as busy:
+        running.process.send_signal(signal.SIGTERM)
+        await running.says("finishing the requests that run")
+        began = trio.current_time()
+        running.process.send_signal(signal.SIGTERM)
+        assert await running.code() == 0
+        assert trio.current_time() - began < 3
+        assert await busy.is_closed()
     assert "Traceback" not in running.log
 
 
 async def test_an_error_on_the_way_out_is_told_and_the_end_is_as_asked(tmp_path: Path):
-    async with program(tmp_path, "--port", "0") as running:
-        async with await connect("127.0.0.1", await running.port()) as busy:
-            await busy.send(request_for("/crash-on-exit"))
-            await busy.stream.receive_some()
-            running.process.send_signal(signal.SIGTERM)
-            await running.says("finishing the requests that run")
-            running.process.send_signal(signal.SIGTERM)
-            assert await running.code() == 0
+    async with program(tmp_path, "--port", "0") as running, await running.begin("/crash-on-exit"):
+        running.process.send_signal(signal.SIGTERM)
+        await running.says("finishing the requests that run")
+        running.process.send_signal(signal.SIGTERM)
+        assert await running.code() == 0
     assert running.log.count("ValueError: on the way out") == 1
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -136,10 +137,11 @@ def _endpoint(app: App, handler: Callable[..., Any]) -> Endpoint:
 
     @functools.wraps(handler)
     async def in_thread(request: Any, **params: Any) -> Any:
-        # A thread cannot be cancelled: a cancelled request waits for it, and drops what it returns.
-        result = await trio.to_thread.run_sync(
-            functools.partial(handler, request, **params), limiter=app.thread_limiter
-        )
+        # A thread cannot be cancelled: a cancelled request waits for it, and drops what it returns.  Only a server that
+        # has to stop now leaves it to itself.
+        with request.shielded(math.inf):
+            call = functools.partial(handler, request, **params)
+            result = await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=app.thread_limiter)
         await trio.lowlevel.checkpoint_if_cancelled()
         return result
 
