@@ -1,6 +1,6 @@
 """How much memory an echo takes: uploads far more than fits, through one handler that streams it straight back.
 
-    python benchmarks/echo_memory.py                 2 GiB, which is the figure of the documentation
+    python benchmarks/echo_memory.py                 2 GiB
     python benchmarks/echo_memory.py --mib 64        what the tests do
 
 The server is a process of its own, so that its memory is its own.  Its peak is looked at after a short echo, when all

@@ -36,6 +36,7 @@ class Live:
     """A server that runs.
 
     Attributes:
+      scope: around `app.serve`.
       task: the task of `app.serve`; all that the server does, it does in this one and below.
     """
 
@@ -43,6 +44,7 @@ class Live:
     listeners: list[Any]
     tls: Certificates | None
     task: trio.lowlevel.Task
+    scope: trio.CancelScope
     ended: trio.Event
     port: int
 
@@ -93,10 +95,11 @@ async def serving(
     """Serve `app` with `options` of `App.serve`, on a free port of loopback if they say nothing else."""
     if options.keys() & {"unix", "fd", "listeners"}:
         host = port = None
-    ended = trio.Event()
+    scope, ended = trio.CancelScope(), trio.Event()
 
     async def serve(*, task_status: trio.TaskStatus[Any]) -> None:
-        await app.serve(host, port, ssl=tls.server if tls else None, task_status=task_status, **options)
+        with scope:
+            await app.serve(host, port, ssl=tls.server if tls else None, task_status=task_status, **options)
         ended.set()
 
     with trio.fail_after(limit):
@@ -104,7 +107,7 @@ async def serving(
             listeners = await nursery.start(serve)
             (task,) = nursery.child_tasks
             address = listeners[0].socket.getsockname()
-            yield Live(app, listeners, tls, task, ended, port=address[1] if isinstance(address, tuple) else 0)
+            yield Live(app, listeners, tls, task, scope, ended, port=address[1] if isinstance(address, tuple) else 0)
             nursery.cancel_scope.cancel(reason="the test is over")
 
 

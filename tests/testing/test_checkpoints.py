@@ -157,6 +157,7 @@ async def test_it_is_known_whether_the_handler_was_given_a_cancelled(handler, in
             await counted.run(handler)
         except RequestCancelled:
             assert interrupted
+        assert counted.lifetime.scope is not None
         assert counted.lifetime.scope.cancel_called
         assert counted.checkpoints.interrupted == interrupted
 

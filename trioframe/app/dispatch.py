@@ -96,6 +96,8 @@ class Dispatcher:
         planned = self._planned[match.route]
         request.route, request.match_info = match.route, match.params
         exchange.lifetime.on_disconnect = planned.on_disconnect
+        if head.content_length == 0:
+            exchange.lifetime.limit_start(planned.timeout)
         response = await exchange.lifetime.run(self._handle, request, planned, match.params)
         if response is None and not exchange.finished:  # begun by request.respond(); its children have ended by now
             await request.finish_response()
@@ -106,9 +108,10 @@ class Dispatcher:
         exchange = request.exchange
         exchange.body.request_max_size = planned.request_max_size
         exchange.body.timeout = planned.body_timeout
-        if not planned.route.stream and exchange.head.content_length != 0:
-            await request.receive_body()
-        exchange.lifetime.limit_start(planned.timeout)
+        if exchange.head.content_length != 0:
+            if not planned.route.stream:
+                await request.receive_body()
+            exchange.lifetime.limit_start(planned.timeout)
         result = await planned.endpoint(request, **params)
         if request.responded:
             if result is not None:

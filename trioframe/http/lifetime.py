@@ -96,7 +96,7 @@ class Lifetime:
         grace: float = DEFAULT_CANCEL_GRACE,
         half_close: Literal["disconnect", "allow"] = "disconnect",
     ) -> None:
-        self.scope = trio.CancelScope()
+        self.scope: trio.CancelScope | None = None  # made by `run`, with the deadline known then
         self.reason: CancelReason | None = None
         self.disconnected = False  # the peer will send no more
         self.lost = False  # nothing can be sent to the peer any more
@@ -136,7 +136,7 @@ class Lifetime:
         if self.disconnected and self._on_disconnect == "cancel":
             self._begin_disconnected()
         try:
-            with self.scope:
+            with self._open_scope():
                 return await self._run_with_children(fn, *args)
         except RequestCancelled as exc:
             # Raised by an operation that found the peer gone, or let through from a `cancellable` block.
@@ -157,6 +157,13 @@ class Lifetime:
             if self._nursery is not None:
                 self._nursery.expire()
         raise RequestCancelled(self.settle())
+
+    def _open_scope(self) -> trio.CancelScope:
+        # A scope made with its deadline costs nothing more; to move the deadline of one that was entered does.
+        self.scope = scope = trio.CancelScope(deadline=self._deadline)
+        if self.reason is not None:
+            self._arrange()
+        return scope
 
     async def _run_with_children(self, fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
         try:
@@ -238,7 +245,8 @@ class Lifetime:
         self._time_left = None
         if not self._deadline_is_explicit and self._deadline != math.inf:
             self._deadline = math.inf
-            self._arrange()
+            if self._running:
+                self._arrange()
 
     def hold_limit(self) -> None:
         """Stop the clock of `limit_start`: the handler waits for the client, whose slowness has limits of its own."""
@@ -356,7 +364,8 @@ class Lifetime:
     def _child_failed(self) -> None:
         # As in any nursery: the first child that fails ends the others and the body.  `run` raises its exception.
         self._note_failure()
-        self.scope.cancel(reason="a task in request.nursery failed")
+        if self.scope is not None:
+            self.scope.cancel(reason="a task in request.nursery failed")
 
     # --- scopes ------------------------------------------------------------------------------------------------------
 
@@ -372,6 +381,8 @@ class Lifetime:
             deferred = deferred or block.defers
         if self._nursery is not None:
             self._nursery.arrange(cut, self.reason)
+        if self.scope is None:
+            return
         if deferred or self._grace_until != math.inf:
             self.scope.deadline = min(math.inf if deferred else self._grace_until, self.latest)
         elif self.reason is not None:

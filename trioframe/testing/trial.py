@@ -223,7 +223,8 @@ class Trial:
 
     def _judge_swallowing(self, lifetime: Lifetime, instead: str) -> None:
         # A `cancellable` block may stand up for its handler, so that the request's own scope is not cancelled.
-        if self.checkpoints.interrupted and lifetime.scope.cancel_called and not lifetime.scope.cancelled_caught:
+        scope = lifetime.scope
+        if self.checkpoints.interrupted and scope is not None and scope.cancel_called and not scope.cancelled_caught:
             self.problems.append(f"the handler swallowed its cancellation, and {instead}")
 
     def _judge_stuck(self) -> None:
@@ -238,7 +239,8 @@ class Trial:
         answered = None if self.response is None else self.response.status
         if self.checkpoints.place is not None and self._reason == "disconnect":
             lifetime = exchange.lifetime  # whose first reason counts, and that may be another one
-            early = lifetime.reason == "disconnect" and lifetime.scope.cancelled_caught and not exchange.finished
+            caught = lifetime.scope is not None and lifetime.scope.cancelled_caught
+            early = lifetime.reason == "disconnect" and caught and not exchange.finished
             if early and self._statuses != [499]:
                 self.problems.append(f"the access log says {self._statuses} and not [499]")
         elif answered is None:
