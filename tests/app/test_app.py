@@ -209,3 +209,8 @@ async def test_one_stream(app: App, nursery: trio.Nursery) -> None:
     app.shutdown()
     assert await client.receive_some() == b""
     await client.aclose()
+
+
+def test_run_is_the_command_s(app: App) -> None:
+    with pytest.raises(ConfigError, match="workers"):
+        app.run(workers=2)

@@ -737,3 +737,17 @@ async def test_a_server_that_must_stop_leaves_a_thread_to_itself() -> None:
     assert not ended.is_set()
     go_on.set()
     await trio.to_thread.run_sync(ended.wait)
+
+
+async def test_an_exception_handler_that_finds_the_client_gone(app: App) -> None:
+    @app.exception(KeyError)
+    async def gone(request: object, error: Exception) -> None:
+        raise RequestCancelled("disconnect")
+
+    @app.get("/")
+    async def handler(request: object) -> None:
+        raise KeyError("k")
+
+    async with connected(app) as client:
+        await client.send()
+        assert await client.read_to_end() == b""

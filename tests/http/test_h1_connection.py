@@ -845,3 +845,27 @@ async def test_a_large_body_is_not_copied_to_put_its_head_before_it(method: byte
     assert received.count(b"HTTP/1.1 200 OK") == 2
     assert received.count(b"262144") == 2
     assert received.count(body) == (2 if method == b"GET" else 0)
+
+
+async def test_a_refusal_that_nobody_reads(autojump_clock: MockClock) -> None:
+    async with connected(hello, send_timeout=5) as peer:
+        stop_reading(peer)
+        await peer.send(b"GET / HTTP/1.1\r\n\r\n")
+        await peer.done.wait()
+        assert trio.current_time() == 5
+    assert peer.journal.rejections[0][0] == 400
+
+
+async def test_a_cut_answer_that_would_pass_for_a_whole_one_is_reset(caplog: pytest.LogCaptureFixture) -> None:
+    aborted: list[bool] = []
+
+    async def failing(exchange: Exchange) -> None:
+        exchange.send_head(200, ())
+        await exchange.send_data(b"half")
+        raise ValueError("a bug")
+
+    async with connected(failing) as peer:
+        peer.driver.transport.abort = lambda: aborted.append(True)
+        await peer.send(GET.replace(b"1.1", b"1.0"))
+        assert (await peer.read_to_end()).endswith(b"half")
+    assert aborted == [True]

@@ -555,3 +555,32 @@ async def test_no_children_after_the_request(lifetime: Lifetime) -> None:
     await lifetime.run(trio.lowlevel.checkpoint)
     with pytest.raises(RuntimeError, match="request is over"):
         lifetime.nursery.start_soon(trio.sleep_forever)
+
+
+@pytest.mark.parametrize("value", [math.nan, -math.inf])
+async def test_a_deadline_is_a_time(lifetime: Lifetime, value: float) -> None:
+    with pytest.raises(ValueError, match=r"trio\.current_time"):
+        lifetime.deadline = value
+    assert lifetime.deadline == math.inf
+
+
+async def test_a_request_that_does_not_run_waits_for_nothing(lifetime: Lifetime) -> None:
+    assert not lifetime.waits()
+
+
+async def test_no_children_in_a_nursery_that_was_cancelled(lifetime: Lifetime) -> None:
+    async def handler() -> None:
+        lifetime.nursery.start_soon(trio.sleep_forever)
+        await trio.testing.wait_all_tasks_blocked()
+        lifetime.nursery.cancel_scope.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(RuntimeError, match="has been cancelled"):
+            lifetime.nursery.start_soon(trio.sleep_forever)
+
+    await lifetime.run(handler)
+
+
+async def test_a_child_that_fails_before_the_handler_began_to_run_is_no_matter(nursery: trio.Nursery) -> None:
+    lifetime = Lifetime(nursery.start_soon)
+    lifetime._child_failed()
+    await lifetime.run(trio.lowlevel.checkpoint)

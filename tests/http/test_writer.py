@@ -114,3 +114,20 @@ async def test_a_half_closed_peer_is_given_time_while_it_reads(
     setup.recorded.send_stream.send_all_hook = slow
     assert await lifetime.run(handler) == "answered"
     assert lifetime.deadline == math.inf
+
+
+async def test_a_stall_in_the_middle_of_much(setup: Setup, autojump_clock: MockClock) -> None:
+    async def third_never() -> None:
+        if len(setup.recorded.writes) == 3:
+            await trio.sleep_forever()
+
+    setup.recorded.send_stream.send_all_hook = third_never
+    with pytest.raises(RequestCancelled):
+        await setup.writer.write(b"x" * 4 * SEND_SIZE)
+    assert len(setup.recorded.writes) == 3
+
+
+async def test_a_gone_peer_without_a_request(setup: Setup) -> None:
+    await setup.client.aclose()
+    with pytest.raises(RequestCancelled):
+        await setup.writer.write(b"x")

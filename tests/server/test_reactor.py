@@ -246,3 +246,14 @@ async def test_a_close_that_resets(pair: tuple[trio.SocketStream, ReactorStream]
     with pytest.raises(trio.BrokenResourceError):
         await client.receive_some()
     await client.aclose()
+
+
+async def test_a_socket_that_cannot_be_registered_is_closed(reactor: Reactor) -> None:
+    client, server = tcp_pair()
+    stream = reactor.adopt(server)
+    with pytest.raises(OSError, match="exists"):
+        reactor.adopt(server)
+    assert server.fileno() == -1
+    client.close()
+    reactor._streams.clear()
+    del stream

@@ -20,6 +20,7 @@ from wire import Journal
 from trioframe.config import Config
 from trioframe.http.exchange import Exchange, Handler
 from trioframe.http.h1_connection import GOODBYE
+from trioframe.server.reactor import Reactor
 from trioframe.server.serve import ACCEPT_PAUSE, Server
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -173,6 +174,25 @@ async def test_one_stream_may_be_served_alone() -> None:
         assert (await ask(client)).endswith(b"hello")
         await client.send_eof()
     assert server.connections == 0
+
+
+@pytest.mark.parametrize("available", [True, False])
+async def test_tcp_with_and_without_the_reactor(monkeypatch: pytest.MonkeyPatch, available: bool) -> None:
+    monkeypatch.setattr(Reactor, "available", available and Reactor.available)
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    journal = Journal()
+    server = Server(sleeping, Config(), journal)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.serve, [listener])
+        client = await trio.testing.open_stream_to_socket_listener(listener)
+        await client.send_all(GET)
+        while not server._drivers or next(iter(server._drivers)).exchange is None:  # type: ignore[attr-defined]
+            await trio.testing.wait_all_tasks_blocked()
+        await client.aclose()
+        while server.connections:
+            await trio.testing.wait_all_tasks_blocked()
+        server.shutdown()
+    assert journal.statuses == [499]
 
 
 # --- TLS --------------------------------------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["H1Exchange"]
 
 
+Held = tuple[int, Sequence[tuple[bytes, bytes]], int | None, str | None]  # status, headers, content_length, reason
+
 LARGE = 64 * 1024  # bytes of a body that are joined with their head
 
 
@@ -44,7 +46,7 @@ class H1Exchange(Exchange):
         super().__init__(head, connection.conn, lifetime)
         self._connection = connection
         self.body = RequestBody(H1Body(connection, lifetime))
-        self._held: tuple[int, Sequence[tuple[bytes, bytes]], int | None, str | None] | None = None
+        self._held: Held | None = None
         self._abandoned = False
 
     def __repr__(self) -> str:
@@ -85,12 +87,13 @@ class H1Exchange(Exchange):
 
     async def send_data(self, data: bytes) -> None:
         await self._check_point()
-        await self._write(self._connection.wire.send_data(data) if self._held is None else self._begin_with(data))
+        held = self._held
+        await self._write(self._connection.wire.send_data(data) if held is None else self._begin_with(held, data))
 
     async def send_end(self, trailers: RawHeaders = ()) -> None:
         await self._check_point()
-        wire = self._connection.wire
-        end = wire.send_end(trailers) if self._held is None else self._begin_with(b"", end=True, trailers=trailers)
+        held, wire = self._held, self._connection.wire
+        end = wire.send_end(trailers) if held is None else self._begin_with(held, b"", end=True, trailers=trailers)
         await self._write(end)
         self.finished = True
 
@@ -124,11 +127,9 @@ class H1Exchange(Exchange):
             raise LocalProtocolError("this request is over: nothing can be sent to its client any more")
         self._connection.writer.check(self.lifetime)
 
-    def _begin_with(self, data: bytes, *, end: bool = False, trailers: RawHeaders = ()) -> bytes:
+    def _begin_with(self, held: Held, data: bytes, *, end: bool = False, trailers: RawHeaders = ()) -> bytes:
         """The head that was held, with what follows it."""
-        if self._held is None:
-            raise LocalProtocolError("no response has been begun")
-        status, headers, content_length, reason = self._held
+        status, headers, content_length, reason = held
         connection = self._connection
         first = connection.wire.begin_response(
             status,

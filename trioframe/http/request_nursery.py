@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVarTuple
+from typing import Any, Protocol, TypeVarTuple, cast
 
 import trio
 
@@ -100,7 +100,7 @@ class RequestNursery:
         self._check_open()
         await self._opened.wait()
         self._check_open()
-        return await self._running().start(async_fn, *args, name=name)
+        return await cast("trio.Nursery", self._nursery).start(async_fn, *args, name=name)
 
     def _check_open(self) -> None:
         if self._done.is_set() and not self._expired:
@@ -160,11 +160,6 @@ class RequestNursery:
         self._child_failed = _nobody  # it holds the request
 
     # --- the host ----------------------------------------------------------------------------------------------------
-
-    def _running(self) -> trio.Nursery:
-        if self._nursery is None:
-            raise RuntimeError("this request is over")
-        return self._nursery
 
     async def _host(self) -> None:
         try:
