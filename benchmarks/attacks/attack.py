@@ -43,7 +43,7 @@ def at_least(what: str, value: float, bound: float, unit: str = "") -> Figure:
 
 
 def equal(what: str, value: object, wanted: object) -> Figure:
-    return Figure(what, _show(value), _show(wanted) or "nothing", value == wanted)
+    return Figure(what, _show(value) or "nothing", _show(wanted) or "nothing", value == wanted)
 
 
 def _show(value: object, unit: str = "") -> str:

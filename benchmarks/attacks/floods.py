@@ -124,6 +124,35 @@ async def refused_after(target: Target, what: str, begin: bytes, kilobyte: bytes
     return [at_most(f"{what}: taken before the refusal", sent, most, "KiB")]
 
 
+@attack(Bounds(memory=8))
+async def floods_at_once(target: Target) -> list[Figure]:
+    """50 connections flood the server, each in one of these ways, and begin anew when they are refused."""
+    seconds = 1.0 if target.quick else 5.0
+    refusals = 0
+    unread = 0
+    ways = [
+        (REQUEST_LINE + b"Host: attacker\r\n", b"a:b\r\n"),
+        (b"GET /", b"x"),
+        (b"", b"\r\n"),
+        (CHUNKED % b"/body" + b"1\r\nx\r\n0\r\n", b"X-Trailer: value\r\n"),
+        (CHUNKED % b"/upload", b"1;x=" + b"y" * 200 + b"\r\nx\r\n"),
+    ]
+
+    async def again_and_again(begin: bytes, unit: bytes) -> None:
+        nonlocal refusals, unread
+        block = unit * (BLOCK // len(unit))
+        while True:
+            verdict = await flood(target, itertools.chain([begin], itertools.repeat(block)), deaf=False)
+            refusals += 1
+            unread += verdict.status < 400 or verdict.status >= 500
+
+    with trio.move_on_after(seconds):
+        async with trio.open_nursery() as nursery:
+            for number in range(50):
+                nursery.start_soon(again_and_again, *ways[number % len(ways)])
+    return [fact("refusals", round(refusals / seconds), "/s"), equal("of them not readable", unread, 0)]
+
+
 @attack(Bounds(memory=4))
 async def tiny_chunks(target: Target) -> list[Figure]:
     """100,000 chunks of one byte (CVE-2025-69229), for the server and for a handler to read."""
