@@ -16,7 +16,7 @@ help:
 	@echo 'make format    mend what lint and formatting can mend by themselves'
 	@echo 'make docs      serve the documentation on http://127.0.0.1:8001'
 	@echo 'make coverage  run the tests with branch coverage'
-	@echo 'make abuse     attack the server and measure it, some 8 minutes; make abuse ATTACKS="--quick" is faster'
+	@echo 'make abuse     attack the server and measure it, some 9 minutes; make abuse ATTACKS="--quick" is faster'
 	@echo 'make clean     remove everything that is generated, .venv too'
 
 $(READY): pyproject.toml

@@ -50,7 +50,7 @@ class FakeBody:
 class FakeExchange(Exchange):
     """Records what is sent in `sent`, as (what, arguments...)."""
 
-    __slots__ = ("__weakref__", "held", "sent")
+    __slots__ = ("__weakref__", "_body", "held", "sent")
 
     def __init__(
         self,
@@ -78,9 +78,13 @@ class FakeExchange(Exchange):
         )
         conn = conn or ConnInfo(peername=("203.0.113.9", 4711), sockname=("203.0.113.1", 80))
         super().__init__(head, conn, Lifetime(cast(Any, spawn)))
-        self.body = RequestBody(FakeBody(*body))
+        self._body = RequestBody(FakeBody(*body))
         self.sent: list[tuple[Any, ...]] = []
         self.held: tuple[Any, ...] | None = None
+
+    @property
+    def body(self) -> RequestBody:
+        return self._body
 
     async def send_response(
         self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, reason: str | None = None

@@ -869,3 +869,17 @@ async def test_a_cut_answer_that_would_pass_for_a_whole_one_is_reset(caplog: pyt
         await peer.send(GET.replace(b"1.1", b"1.0"))
         assert (await peer.read_to_end()).endswith(b"half")
     assert aborted == [True]
+
+
+async def test_a_body_that_is_asked_for_when_the_request_is_over_is_closed() -> None:
+    kept: list[Exchange] = []
+
+    async def handler(exchange: Exchange) -> None:
+        kept.append(exchange)
+        await hello(exchange)
+
+    async with connected(handler) as peer:
+        await peer.send(GET)
+        await peer.read_response()
+        with pytest.raises(trio.ClosedResourceError, match="request is over"):
+            await kept[0].body.read_all()

@@ -106,9 +106,9 @@ class Dispatcher:
     async def _handle(self, request: Request, planned: PlannedRoute, params: dict[str, Any]) -> Response | None:
         """Inside the lifetime: the body, the endpoint, and the stream it may have returned."""
         exchange = request.exchange
-        exchange.body.request_max_size = planned.request_max_size
-        exchange.body.timeout = planned.body_timeout
         if exchange.head.content_length != 0:
+            exchange.body.request_max_size = planned.request_max_size
+            exchange.body.timeout = planned.body_timeout
             if not planned.route.stream:
                 await request.receive_body()
             exchange.lifetime.limit_start(planned.timeout)

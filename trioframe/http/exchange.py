@@ -73,7 +73,6 @@ class Exchange(ABC):
       head: the request's head.
       conn: facts about the connection.
       lifetime: when it ends, and how it ends early.
-      body: the request's body, pulled.
       responded: whether the head of a final response has been handed to the connection.
       finished: whether the response is complete.
       status: the status sent, or what the log says instead (499, 503); None so far.
@@ -81,9 +80,7 @@ class Exchange(ABC):
       started_at: `trio.current_time()` when the head was complete.
     """
 
-    __slots__ = ("body", "bytes_sent", "conn", "finished", "head", "lifetime", "responded", "started_at", "status")
-
-    body: RequestBody
+    __slots__ = ("bytes_sent", "conn", "finished", "head", "lifetime", "responded", "started_at", "status")
 
     def __init__(self, head: RequestHead, conn: ConnInfo, lifetime: Lifetime) -> None:
         self.head = head
@@ -94,6 +91,11 @@ class Exchange(ABC):
         self.status: int | None = None
         self.bytes_sent = 0
         self.started_at = trio.current_time()
+
+    @property
+    @abstractmethod
+    def body(self) -> RequestBody:
+        """The request's body; made when it is first asked for, as most requests have none."""
 
     @abstractmethod
     async def send_response(

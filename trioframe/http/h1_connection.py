@@ -192,8 +192,7 @@ class H1Driver:
         """From here on the exchange reaches neither the peer nor the next request, whoever still holds it."""
         self.transport.watch(None)
         self.exchange = None
-        exchange.lifetime.end()
-        exchange.body.expire()
+        exchange.expire()
         # What the handler set in context variables ends with its request.  Trio looks at this at the task's next step.
         trio.lowlevel.current_task().context = self._context.copy()
 

@@ -38,19 +38,33 @@ LARGE = 64 * 1024  # bytes of a body that are joined with their head
 class H1Exchange(Exchange):
     """A request that came on an HTTP/1 connection.  See `Exchange` for what each operation does."""
 
-    __slots__ = ("_abandoned", "_connection", "_held")
+    __slots__ = ("_abandoned", "_body", "_connection", "_held")
 
     def __init__(self, connection: H1Driver, head: RequestHead) -> None:
         settings = connection.settings
         lifetime = Lifetime(connection.spawn, grace=settings.cancel_grace, half_close=settings.half_close)
         super().__init__(head, connection.conn, lifetime)
         self._connection = connection
-        self.body = RequestBody(H1Body(connection, lifetime))
+        self._body: RequestBody | None = None
         self._held: Held | None = None
         self._abandoned = False
 
     def __repr__(self) -> str:
         return f"<{self.head.method} {self.head.target.decode('ascii', 'backslashreplace')}>"
+
+    @property
+    def body(self) -> RequestBody:
+        if self._body is None:
+            self._body = RequestBody(H1Body(self._connection, self.lifetime))
+            if self._connection.exchange is not self:
+                self._body.expire()
+        return self._body
+
+    def expire(self) -> None:
+        """The request is over: see `Lifetime.end` and `RequestBody.expire`."""
+        self.lifetime.end()
+        if self._body is not None:
+            self._body.expire()
 
     # --- the response ------------------------------------------------------------------------------------------------
 
