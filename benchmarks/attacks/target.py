@@ -1,7 +1,7 @@
 """The server under attack, as its operating system sees it.
 
 Usually a process of our own, started as a user would start it: ``python -m trioframe run``, configured through the
-environment.  A server that runs already can be attacked too; given its process id it is measured as well.
+environment.  A server that runs already can be attacked too, if its process is on this machine.
 
 Linux only: the figures come from ``/proc``.
 """
@@ -34,14 +34,14 @@ class Target:
     """A server to attack.
 
     Parameters:
-      pid: its process; None for one that can only be attacked, not measured.
+      pid: its process, on this machine.
       log_file: what it has written; None if that is not known.
       quick: its timeouts are short, and the attack should be.
     """
 
     host: str
     port: int
-    pid: int | None = None
+    pid: int
     log_file: Path | None = None
     quick: bool = False
 
@@ -54,12 +54,9 @@ class Target:
         return self._status("VmHWM")
 
     def reset_peak(self) -> None:
-        if self.pid is not None:
-            Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
     def _status(self, key: str) -> float:
-        if self.pid is None:
-            return 0.0
         match = re.search(rf"^{key}:\s+(\d+) kB$", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
         if match is None:
             raise ValueError(f"/proc says nothing of {key}")
@@ -67,29 +64,23 @@ class Target:
 
     def cpu(self) -> float:
         """Seconds of processor time used so far, to a hundredth."""
-        if self.pid is None:
-            return 0.0
         # utime and stime, counted behind the name in parentheses, which may hold anything
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def cpu_precisely(self) -> float:
         """Seconds the main thread has run, to a nanosecond; only for differences."""
-        if self.pid is None:
-            return 0.0
         return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) / 1e9
 
     def descriptors(self) -> int:
         """How many file descriptors are open."""
-        return 0 if self.pid is None else len(os.listdir(f"/proc/{self.pid}/fd"))
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def log(self) -> list[str]:
         return [] if self.log_file is None else self.log_file.read_text(errors="replace").splitlines()
 
     def terminate(self) -> None:
         """Ask it to finish what it does and end; then `running` is False in time."""
-        if self.pid is None:
-            raise ValueError("only a server whose process is known can be stopped")
         os.kill(self.pid, signal.SIGTERM)
 
     def running(self) -> bool:
@@ -98,8 +89,6 @@ class Target:
 
     def limit_descriptors(self, number: int) -> None:
         """As ``ulimit -n`` before the start would have."""
-        if self.pid is None:
-            raise ValueError("the limit can only be set for a server whose process is known")
         resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (number, number))
 
 
