@@ -7,25 +7,16 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
+from cancelling import GRACE, expect_cancelled
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trioframe.errors import RequestCancelled
 from trioframe.http.lifetime import Lifetime
 
-GRACE = 5.0
-
 
 @pytest.fixture
 async def lifetime(nursery: trio.Nursery) -> Lifetime:
     return Lifetime(nursery.start_soon, grace=GRACE)
-
-
-async def expect_cancelled(lifetime: Lifetime, handler: Callable[[], Awaitable[object]], reason: str) -> None:
-    with pytest.raises(RequestCancelled) as caught:
-        await lifetime.run(handler)
-    assert caught.value.reason == reason
-    assert lifetime.reason == reason
-    assert caught.value.__context__ is None
 
 
 # --- cancellable ------------------------------------------------------------------------------------------------------

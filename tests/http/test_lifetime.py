@@ -1,32 +1,22 @@
-"""How a request ends early: every row of the outcome table, and the blocks a handler may ask for."""
+"""How a request ends early: every row of the outcome table, deadlines, the peer, and the nursery of a request."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
+from cancelling import GRACE, expect_cancelled
 from trio.testing import MockClock
 
 from trioframe.errors import RequestCancelled
 from trioframe.http.half_close import HALF_CLOSE_GRACE
 from trioframe.http.lifetime import Lifetime
 
-GRACE = 5.0
-
 
 @pytest.fixture
 async def lifetime(nursery: trio.Nursery) -> Lifetime:
     return Lifetime(nursery.start_soon, grace=GRACE)
-
-
-async def expect_cancelled(lifetime: Lifetime, handler: Callable[[], Awaitable[object]], reason: str) -> None:
-    with pytest.raises(RequestCancelled) as caught:
-        await lifetime.run(handler)
-    assert caught.value.reason == reason
-    assert lifetime.reason == reason
-    assert caught.value.__context__ is None
 
 
 # --- the outcome table ------------------------------------------------------------------------------------------------
