@@ -50,8 +50,6 @@ class FakeBody:
 class FakeExchange(Exchange):
     """Records what is sent in `sent`, as (what, arguments...)."""
 
-    __slots__ = ("__weakref__", "_body", "held", "sent")
-
     def __init__(
         self,
         target: bytes = b"/",

@@ -13,6 +13,7 @@ from trio.testing import MemoryReceiveStream, MemorySendStream, memory_stream_pa
 
 from trioframe.config import Config
 from trioframe.errors import RemoteProtocolError
+from trioframe.http.alarm import Alarms
 from trioframe.http.exchange import ConnInfo, Exchange, Handler
 from trioframe.http.h1_connection import H1Driver
 from trioframe.http.h1_settings import H1Settings
@@ -133,12 +134,15 @@ async def connected(handler: Handler, **options: Any) -> AsyncIterator[Peer]:
     journal = Journal()
     client, far_end = memory_stream_pair()
     server = Recorded(far_end)
+    alarms = Alarms()
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(alarms.run)
         driver = H1Driver(
             WatchedStream(server, nursery.start_soon),
             handler,
             conn=ConnInfo(),
             settings=settings,
+            alarms=alarms,
             spawn=nursery.start_soon,
             observer=journal,
         )
@@ -149,5 +153,8 @@ async def connected(handler: Handler, **options: Any) -> AsyncIterator[Peer]:
             peer.done.set()
 
         nursery.start_soon(run)
-        yield peer
-        nursery.cancel_scope.cancel()
+        try:
+            yield peer
+        finally:
+            nursery.cancel_scope.cancel()
+            alarms.stop()

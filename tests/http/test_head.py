@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trioframe.errors import RemoteProtocolError
 from trioframe.http.head import recognise
 from trioframe.http.limits import H1Limits
-from trioframe.http.strict import ParsedHead, parse_head
+from trioframe.http.strict import parse_head
 
 LIMITS = H1Limits()
 
@@ -61,7 +61,7 @@ DOUBTFUL = [
 ]
 
 
-def law(block: bytes, limits: H1Limits = LIMITS) -> ParsedHead | None:
+def law(block: bytes, limits: H1Limits = LIMITS) -> RequestHead | None:
     try:
         return parse_head(block, limits)
     except RemoteProtocolError:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import AsyncIterable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -71,12 +72,27 @@ class Dispatcher:
         request = Request(self._app, exchange)
         try:
             response = await self._run(request)
+            if exchange.lifetime.unwinding:
+                exchange.unfinished = partial(self._conclude, request)
+            elif response is not None:
+                await send(exchange, response)
+        except BaseException as exc:
+            if exchange.lifetime.unwinding:
+                exchange.unfinished = partial(self._conclude, request)
+                raise
+            await self._answer(request, exc)
+
+    async def _conclude(self, request: Request) -> None:
+        """The same from where the standing scope had to be left."""
+        exchange = request.exchange
+        try:
+            response = exchange.lifetime.outcome()
             if response is not None:
                 await send(exchange, response)
-        except RequestCancelled as exc:
-            await self._answer_cancelled(request, exc)
-        except Exception as exc:  # noqa: BLE001 - whatever user code raises is answered
-            await self._answer_error(request, exc)
+            elif not exchange.finished:
+                await request.finish_response()
+        except BaseException as exc:
+            await self._answer(request, exc)
 
     # --- the handler -------------------------------------------------------------------------------------------------
 
@@ -98,8 +114,8 @@ class Dispatcher:
         exchange.lifetime.on_disconnect = planned.on_disconnect
         if head.content_length == 0:
             exchange.lifetime.limit_start(planned.timeout)
-        response = await exchange.lifetime.run(self._handle, request, planned, match.params)
-        if response is None and not exchange.finished:  # begun by request.respond(); its children have ended by now
+        response = await exchange.lifetime.run_in_turn(self._handle, request, planned, match.params)
+        if response is None and not exchange.finished and not exchange.lifetime.unwinding:  # begun by request.respond(); its children have ended by now
             await request.finish_response()
         return response
 
@@ -142,6 +158,17 @@ class Dispatcher:
         raise ServerError(f"a handler returned {returned}; it must return a response, str, bytes, dict, list or stream")
 
     # --- when it did not go well -------------------------------------------------------------------------------------
+
+    async def _answer(self, request: Request, error: BaseException) -> None:
+        try:
+            if isinstance(error, RequestCancelled):
+                await self._answer_cancelled(request, error)
+            elif isinstance(error, Exception):  # whatever user code raises is answered
+                await self._answer_error(request, error)
+            else:
+                raise error
+        finally:
+            del error  # its traceback holds this frame
 
     async def _answer_cancelled(self, request: Request, error: RequestCancelled) -> None:
         exchange = request.exchange

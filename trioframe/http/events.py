@@ -12,9 +12,10 @@ Events are immutable facts about bytes.  They know neither sockets nor limits no
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from ..errors import RemoteProtocolError
 
@@ -35,8 +36,12 @@ RawHeaders = tuple[tuple[bytes, bytes], ...]
 """Field lines in the order of the wire: names in lower case, values without the whitespace around them."""
 
 
-class RequestHead(NamedTuple):
+class RequestHead:
     """A request line and its header section, complete and valid (RFC 9112 sections 3 and 5).
+
+    Parameters:
+      headers: the field lines, or the octets of a plain header section (see `head`), which are taken apart when somebody
+        asks: most handlers look at a few fields or at none.
 
     Attributes:
       method: a token, in the case it was sent (methods are case-sensitive, RFC 9110 section 9.1).
@@ -44,23 +49,79 @@ class RequestHead(NamedTuple):
       raw_path: its path, still percent-encoded; ``b"*"`` for ``OPTIONS *``, ``b""`` for CONNECT.
       query_string: what follows the first ``?``, without it.
       authority: of the absolute or authority form, else the Host field, else ``b""``.
-      headers: all field lines.
       version: "1.0", "1.1", "2" or "3".
       content_length: bytes of body; 0 when there is no body, None when only the end of the body will tell.
       expect_continue: a 100 (Continue) is awaited before the body is sent (RFC 9110 section 10.1.1).
       upgrade: the first protocol of a valid Upgrade request, in lower case, else ``b""`` (RFC 9110 section 7.8).
+      keep_alive: the peer is ready to send another request on this connection (RFC 9112 section 9.3).
     """
 
-    method: str
-    target: bytes
-    raw_path: bytes
-    query_string: bytes
-    authority: bytes
-    headers: RawHeaders
-    version: str
-    content_length: int | None
-    expect_continue: bool
-    upgrade: bytes
+    __slots__ = (
+        "_headers",
+        "authority",
+        "content_length",
+        "expect_continue",
+        "keep_alive",
+        "method",
+        "query_string",
+        "raw_path",
+        "target",
+        "upgrade",
+        "version",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        raw_path: bytes,
+        query_string: bytes,
+        authority: bytes,
+        headers: RawHeaders | bytes,
+        version: str,
+        content_length: int | None,
+        expect_continue: bool,
+        upgrade: bytes,
+        keep_alive: bool = True,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.raw_path = raw_path
+        self.query_string = query_string
+        self.authority = authority
+        self._headers = headers
+        self.version = version
+        self.content_length = content_length
+        self.expect_continue = expect_continue
+        self.upgrade = upgrade
+        self.keep_alive = keep_alive
+
+    @property
+    def headers(self) -> RawHeaders:
+        """All field lines."""
+        headers = self._headers
+        if isinstance(headers, bytes):
+            headers = self._headers = tuple([(name.lower(), value) for name, value in _PLAIN_LINES(headers)])
+        return headers
+
+    def _facts(self) -> tuple[object, ...]:
+        return (
+            *(self.method, self.target, self.raw_path, self.query_string, self.authority, self.headers, self.version),
+            *(self.content_length, self.expect_continue, self.upgrade, self.keep_alive),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return self._facts() == other._facts() if isinstance(other, RequestHead) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._facts())
+
+    def __repr__(self) -> str:
+        return f"<RequestHead {self.method} {self.target.decode('ascii', 'backslashreplace')} HTTP/{self.version}>"
+
+
+# One line of a plain header section, name and value; there is nothing between two of them.
+_PLAIN_LINES: Final = re.compile(rb"([^:]++): ([^\r]*+)\r\n").findall
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,18 +78,20 @@ class Exchange(ABC):
       status: the status sent, or what the log says instead (499, 503); None so far.
       bytes_sent: bytes of response written so far, heads and framing included.
       started_at: `trio.current_time()` when the head was complete.
+      unfinished: what its handler has left to do once the standing scope was left; see `Lifetime.run_in_turn`.
     """
 
-    __slots__ = ("bytes_sent", "conn", "finished", "head", "lifetime", "responded", "started_at", "status")
+    # What holds at first.
+    responded = False
+    finished = False
+    status: int | None = None
+    bytes_sent = 0
+    unfinished: Callable[[], Awaitable[None]] | None = None
 
     def __init__(self, head: RequestHead, conn: ConnInfo, lifetime: Lifetime) -> None:
         self.head = head
         self.conn = conn
         self.lifetime = lifetime
-        self.responded = False
-        self.finished = False
-        self.status: int | None = None
-        self.bytes_sent = 0
         self.started_at = trio.current_time()
 
     @property

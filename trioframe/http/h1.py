@@ -146,12 +146,12 @@ class H1Connection:
         block = self._cutter.cut(self._inbox)
         if not block:
             return self._wait_for_head()
-        head, keep_alive = recognise(block, self._limits) or parse_head(block, self._limits)
+        head = recognise(block, self._limits) or parse_head(block, self._limits)
         self.response_state = advance(self.response_state, Step.REQUEST)
         self._head = head
         connect = head.method == "CONNECT"
         self._may_switch = connect or head.upgrade != b""
-        self.must_close = connect or not keep_alive  # what follows a refused CONNECT may be meant for the tunnel
+        self.must_close = connect or not head.keep_alive  # what follows a refused CONNECT may be meant for the tunnel
         self._expecting = head.expect_continue
         if head.content_length is None:
             self._chunks = ChunkedDecoder(self._limits)

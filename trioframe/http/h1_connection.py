@@ -7,7 +7,9 @@ The whole life of a connection is one loop in one task: ask `h1` for an event, r
 Rules of this file:
 
 * No protocol rules: what may be sent, and whether the connection may be used again, is asked of `h1`.
-* Time is absolute.  A scope of this file stands only around a single wait, so a handler is never cancelled by it.
+* Time is absolute, and kept by one alarm.
+* One scope stands around the loop.  It is lent to each request in turn (see `lifetime`), and cancelled only for the
+  request that it is lent to, or while nothing but the head of the next one is awaited.
 * Whatever leaves the handler is contained here; only cancellation goes on.
 * Nothing is lost by closing: unless the peer has gone, the last answer is followed by FIN and a moment of listening.
 
@@ -25,6 +27,7 @@ from typing import Protocol
 import trio
 
 from ..errors import LocalProtocolError, RemoteProtocolError, RequestCancelled, reason_phrase
+from .alarm import Alarms
 from .closing import close_now
 from .containment import split_fatal
 from .events import NEED_DATA, Data, Event, IncompleteMessage, RequestHead
@@ -61,9 +64,18 @@ class H1Driver:
     Parameters:
       transport: the bytes; closed when `run` ends, however it ends.
       handler: awaited once per request, in the task of `run`.
+      alarms: keep the time of this connection.
       spawn: starts a task that this connection owns.
       observer: told of each request.
+
+    Attributes:
+      scope, alarm, task: what is lent to each request; see `lifetime.Standing`.
+      exchange: the request that is served, None between two.
+      closing: whether the response now sent is the connection's last.
     """
+
+    scope: trio.CancelScope
+    task: trio.lowlevel.Task
 
     def __init__(
         self,
@@ -72,6 +84,7 @@ class H1Driver:
         *,
         conn: ConnInfo,
         settings: H1Settings,
+        alarms: Alarms,
         spawn: Spawn,
         observer: Observer,
     ) -> None:
@@ -81,16 +94,18 @@ class H1Driver:
         self.wire = H1Connection(settings.limits)
         self.writer = Writer(transport, settings.send_timeout)
         self.spawn = spawn
+        self.alarm = alarms.alarm(self._ring)
         self.exchange: H1Exchange | None = None
+        self.closing = False
         self._context = contextvars.copy_context()  # what each request begins with
         self._handler = handler
         self._observer = observer
         self._requests = 0
         self._draining = False
-        self._head_scope: trio.CancelScope | None = None  # around the wait for a head
+        self._waiting = False  # for a head
         self._idle = False  # nothing of that head has come
+        self._half_closed = self._reset = False  # the peer has gone
         self._parting: trio.CancelScope | None = None  # around the wait for what nobody wants any more
-        self._last = False  # no request follows the one now served
 
     # --- the life of the connection ----------------------------------------------------------------------------------
 
@@ -99,12 +114,15 @@ class H1Driver:
 
         Raises nothing but cancellation (and what no server should survive, such as `KeyboardInterrupt`).
         """
+        self.task = trio.lowlevel.current_task()
         try:
             if (patience := await self._serve_requests()) > 0:
                 await self._linger(patience)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             logger.debug("connection %d: %s", self.conn.id, exc)
         finally:
+            self.alarm.stop()
+            self.transport.watch(None)
             await close_now(self.transport)
 
     async def _linger(self, patience: float) -> None:
@@ -113,88 +131,154 @@ class H1Driver:
             await self.transport.linger(patience)
 
     async def _serve_requests(self) -> float:
-        """Serve one request after the other; how many seconds to linger for the peer then."""
+        """Serve one request after the other; how many seconds to linger for the peer then.
+
+        The scope around them is left only when it was cancelled; then the request that it was lent to is concluded.
+        """
         try:
-            while (head := await self._next_head()) is not None:
-                if not await self._serve(H1Exchange(self, head)):
-                    return 0 if self.writer.broken else self.settings.linger_timeout
+            while True:
+                try:
+                    with trio.CancelScope() as self.scope:
+                        ended = await self._serve_in_turn()
+                        if self.exchange is None:
+                            return GOODBYE if ended else self._last_patience
+                except BaseException as exc:
+                    if self.exchange is None or not self.exchange.lifetime.unwinding:
+                        raise
+                    self.exchange.lifetime.unwound(exc)
+                if self.exchange is None:
+                    return self._give_up_waiting()
+                if not await self._conclude(self.exchange):
+                    return self._last_patience
         except IncompleteMessage as error:
             logger.debug("connection %d: %s", self.conn.id, error)
+            return GOODBYE
         except RemoteProtocolError as error:
             await self._reject(error)
-            return 0 if self.writer.broken else self.settings.linger_timeout
-        return GOODBYE
+            return self._last_patience
 
-    async def _next_head(self) -> RequestHead | None:
-        """The next request, or None when the connection ends between two of them."""
-        event: Event | None = self.wire.next_event()
-        if event is NEED_DATA:
-            event = await self._wait_for_head()
-        elif self._requests:
-            # A pipelined request waits its turn, and the step makes the fresh context count.
-            await trio.lowlevel.cancel_shielded_checkpoint()
-        # Where a request begins h1 gives a head, or says that none will come.
-        return event if isinstance(event, RequestHead) else None
+    @property
+    def _last_patience(self) -> float:
+        """Seconds to linger behind a last answer."""
+        return 0 if self.writer.broken else self.settings.linger_timeout
+
+    async def _serve_in_turn(self) -> bool:
+        """Serve requests in the standing scope; whether the peer has ended the connection, between two of them."""
+        wire = self.wire
+        while True:
+            event: Event | None = wire.next_event()
+            if event is NEED_DATA:
+                event = await self._wait_for_head()
+            elif self._requests:
+                # A pipelined request waits its turn, and the step makes the fresh context count.
+                await trio.lowlevel.cancel_shielded_checkpoint()
+            if not isinstance(event, RequestHead):  # where a request begins, h1 gives a head or says that none will come
+                return True
+            self.exchange = exchange = H1Exchange(self, event)
+            if not await self._serve(exchange):
+                return False
 
     async def _wait_for_head(self) -> Event | None:
-        """Read until there is an event; None if nothing came in time, or the server drains.
+        """Read until there is an event; None if the server drains.
 
         The deadline of a head is counted from its first byte, and does not move when more of it comes.
         """
-        settings, wire = self.settings, self.wire
+        settings, wire, alarm = self.settings, self.wire, self.alarm
         self._idle = not wire.buffered
         if self._idle and self._draining:
             return None
         patience = settings.keep_alive_timeout if self._idle and self._requests else settings.request_timeout
-        self._head_scope = scope = trio.CancelScope(deadline=trio.current_time() + patience)
-        try:
-            with scope:
-                while True:
-                    await self.receive()
-                    event = wire.next_event()
-                    if event is not NEED_DATA:
-                        return event
-                    if self._idle:
-                        self._idle = False
-                        scope.deadline = trio.current_time() + settings.request_timeout
-        finally:
-            self._head_scope = None
+        alarm.deadline = trio.current_time() + patience
+        self._waiting = True
+        while True:
+            wire.receive_data(await self.transport.receive_some(settings.buffer_size))
+            event = wire.next_event()
+            if event is not NEED_DATA:
+                self._waiting = False
+                return event
+            if self._idle:
+                self._idle = False
+                alarm.deadline = trio.current_time() + settings.request_timeout
+
+    def _give_up_waiting(self) -> float:
+        """The wait for a head was cancelled: an idle connection just ends."""
+        self._waiting = False
         if self._idle or self._draining:
-            return None
+            return GOODBYE
         raise RemoteProtocolError("the head of the request did not arrive in time", 408)
 
+    def _ring(self) -> None:
+        """The deadline of the standing scope has passed."""
+        if self.exchange is not None:
+            self.exchange.lifetime.ring()
+        elif self._waiting:
+            self.scope.cancel(reason="no request came in time")
+
+    # --- one request -------------------------------------------------------------------------------------------------
+
     async def _serve(self, exchange: H1Exchange) -> bool:
-        """One request and its response; whether another may follow."""
+        """One request and its response, in the standing scope; whether another may follow."""
         self._requests += 1
-        self.exchange = exchange
-        self.transport.watch(exchange.lifetime)
+        if self._requests >= self.settings.max_requests:
+            self.closing = True
+        if self._requests == 1:
+            self.transport.watch(self)
+        elif self._half_closed:
+            self._tell(exchange)
         try:
             await self._handler(exchange)
-            await exchange.complete()
-        except RequestCancelled as exc:
-            if not exchange.finished:  # else the client has its answer, and only children were cancelled
-                exchange.status = exc.status
-            if exc.status == 503:
-                await self._apologise(exchange, 503)
-        except RemoteProtocolError as exc:
-            await self._apologise(exchange, exc.status)
-        except (Exception, BaseExceptionGroup) as exc:  # noqa: BLE001 - contained: one request never ends another
-            self._report(exchange, exc)
-            await self._apologise(exchange, 500)
-        finally:
-            self._end(exchange)
-            if exchange.status is None:  # cancelled from outside: the program ends
-                exchange.status = RequestCancelled(exchange.lifetime.reason or "shutdown").status
-            self._observer.record(exchange)
+            if not exchange.finished:
+                if exchange.lifetime.unwinding:
+                    return False
+                await exchange.complete()
+        except BaseException as exc:
+            if exchange.lifetime.unwinding:
+                raise
+            await self._failed(exchange, exc)
+        self._end(exchange)
         return await self._ready_for_next(exchange)
+
+    async def _conclude(self, exchange: H1Exchange) -> bool:
+        """What is left to do for a request when the standing scope has been left; whether another may follow."""
+        try:
+            await exchange.conclude()
+            if not exchange.finished:
+                await exchange.complete()
+        except BaseException as exc:
+            await self._failed(exchange, exc)
+        self._end(exchange)
+        return await self._ready_for_next(exchange)
+
+    async def _failed(self, exchange: H1Exchange, error: BaseException) -> None:
+        """Answer in the place of a handler that has raised `error`."""
+        try:
+            if isinstance(error, RequestCancelled):
+                if not exchange.finished:  # else the client has its answer, and only children were cancelled
+                    exchange.status = error.status
+                if error.status == 503:
+                    await self._apologise(exchange, 503)
+            elif isinstance(error, RemoteProtocolError):
+                await self._apologise(exchange, error.status)
+            elif isinstance(error, Exception | BaseExceptionGroup):  # contained: one request never ends another
+                self._report(exchange, error)
+                await self._apologise(exchange, 500)
+            else:
+                raise error
+        except BaseException:
+            self._end(exchange)
+            raise
+        finally:
+            del error  # its traceback may hold this frame
 
     def _end(self, exchange: H1Exchange) -> None:
         """From here on the exchange reaches neither the peer nor the next request, whoever still holds it."""
-        self.transport.watch(None)
         self.exchange = None
         exchange.expire()
         # What the handler set in context variables ends with its request.  Trio looks at this at the task's next step.
-        trio.lowlevel.current_task().context = self._context.copy()
+        self.task.context = self._context.copy()
+        if exchange.status is None:  # cancelled from outside: the program ends
+            exchange.status = RequestCancelled(exchange.lifetime.reason or "shutdown").status
+        self._observer.record(exchange)
 
     def _report(self, exchange: H1Exchange, error: Exception | BaseExceptionGroup[BaseException]) -> None:
         """Log what a handler should have answered itself; raise what is not ours to stop."""
@@ -221,11 +305,12 @@ class H1Driver:
             if self.wire.ends_with_close:
                 self.transport.abort()  # else the peer would take what it has for a whole answer
             return False
-        if self.closing or self.writer.broken or self.wire.must_close or exchange.lifetime.lost:
+        wire = self.wire
+        if self.closing or self.writer.broken or wire.must_close or exchange.lifetime.lost:
             return False
-        if not self.wire.body_complete and not await self._discard_body():
+        if not wire.body_complete and not await self._discard_body():
             return False
-        self.wire.start_next_cycle()
+        wire.start_next_cycle()
         return True
 
     async def _discard_body(self) -> bool:
@@ -256,28 +341,23 @@ class H1Driver:
 
     # --- asked by the server -----------------------------------------------------------------------------------------
 
-    @property
-    def closing(self) -> bool:
-        """Whether the response now sent is the connection's last."""
-        return self._draining or self._last or self._requests >= self.settings.max_requests
-
     def refuse_more(self) -> None:
         """The rest of this request will not be read: no request can follow it."""
-        self._last = True
+        self.closing = True
 
     def drain(self) -> None:
         """Let the request that runs be the last; an idle connection closes now."""
-        self._draining = True
-        if self._head_scope is not None and self._idle:
-            self._head_scope.cancel(reason="the server is stopping")
+        self._draining = self.closing = True
+        if self._waiting and self._idle:
+            self.scope.cancel(reason="the server is stopping")
         if self._parting is not None:
             self._parting.deadline = min(self._parting.deadline, trio.current_time() + DRAIN_LINGER)
 
     def cancel(self) -> None:
         """Cancel the request that runs, as "shutdown"; a head half received is given up."""
-        self._draining = True
-        if self._head_scope is not None:
-            self._head_scope.cancel(reason="the server is stopping")
+        self._draining = self.closing = True
+        if self._waiting:
+            self.scope.cancel(reason="the server is stopping")
         if self.exchange is not None:
             self.exchange.lifetime.cancel("shutdown")
 
@@ -286,6 +366,26 @@ class H1Driver:
         self.cancel()
         if self.exchange is not None:
             self.exchange.lifetime.force(within)
+
+    # --- told by the transport ---------------------------------------------------------------------------------------
+
+    def peer_half_closed(self) -> None:
+        """See `PeerListener`."""
+        self._half_closed = True
+        if self.exchange is not None:
+            self._tell(self.exchange)
+
+    def peer_reset(self) -> None:
+        """See `PeerListener`."""
+        self._half_closed = self._reset = True
+        if self.exchange is not None:
+            self._tell(self.exchange)
+
+    def _tell(self, exchange: H1Exchange) -> None:
+        if self._reset:
+            exchange.lifetime.peer_reset()
+        else:
+            exchange.lifetime.peer_half_closed()
 
     # --- bytes -------------------------------------------------------------------------------------------------------
 

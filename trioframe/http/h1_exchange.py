@@ -38,16 +38,19 @@ LARGE = 64 * 1024  # bytes of a body that are joined with their head
 class H1Exchange(Exchange):
     """A request that came on an HTTP/1 connection.  See `Exchange` for what each operation does."""
 
-    __slots__ = ("_abandoned", "_body", "_connection", "_held")
+    _abandoned = False
+    _body: RequestBody | None = None
+    _held: Held | None = None
 
     def __init__(self, connection: H1Driver, head: RequestHead) -> None:
         settings = connection.settings
-        lifetime = Lifetime(connection.spawn, grace=settings.cancel_grace, half_close=settings.half_close)
-        super().__init__(head, connection.conn, lifetime)
         self._connection = connection
-        self._body: RequestBody | None = None
-        self._held: Held | None = None
-        self._abandoned = False
+        self.head = head
+        self.conn = connection.conn
+        self.lifetime = Lifetime(
+            connection.spawn, grace=settings.cancel_grace, half_close=settings.half_close, standing=connection
+        )
+        self.started_at = trio.current_time()
 
     def __repr__(self) -> str:
         return f"<{self.head.method} {self.head.target.decode('ascii', 'backslashreplace')}>"
@@ -73,12 +76,16 @@ class H1Exchange(Exchange):
     ) -> None:
         connection = self._connection
         self._check()
-        close = connection.closing or self._too_much_unread()
         wire = connection.wire
+        close = connection.closing or (not wire.body_complete and self._too_much_unread())
         if len(body) <= LARGE:
             data = wire.send_response(status, headers, body, close=close, reason=reason)
             self._begin(status)
-            await self._send(data)  # no checkpoint: the connection has one for every request
+            # No checkpoint: the connection has one for every request.
+            self.bytes_sent += len(data)
+            sent = connection.writer.write_nowait(data, self.lifetime)
+            if sent != len(data):
+                await connection.writer.write(memoryview(data)[sent:], self.lifetime)
         else:  # no copy of the whole is made to put the head before it
             first, rest = body[:LARGE], cast("bytes", memoryview(body)[LARGE:])
             data = wire.begin_response(status, headers, first, content_length=len(body), close=close, reason=reason)
@@ -130,6 +137,14 @@ class H1Exchange(Exchange):
             await self.send_end()
         else:
             raise LocalProtocolError("the handler returned without a response")
+
+    async def conclude(self) -> None:
+        """The standing scope was left: let the handler finish, or raise what it has ended with."""
+        rest, self.unfinished = self.unfinished, None
+        if rest is None:
+            self.lifetime.outcome()
+        else:
+            await rest()
 
     async def _check_point(self) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -184,8 +199,6 @@ class H1Exchange(Exchange):
     def _too_much_unread(self) -> bool:
         """Whether so much of the body may be left that closing is cheaper than reading it."""
         wire, settings = self._connection.wire, self._connection.settings
-        if wire.body_complete:
-            return False
         if wire.expects_continue or self.head.content_length is None:
             return True
         return self.head.content_length - self.body.received > settings.drain_max_size

@@ -26,6 +26,15 @@ Rules of this file:
 * A real error that comes out of a cancelled handler stays an error, with a note that says when it came.
 * A cancellation from outside (the embedding program's) is never converted: Trio does not let our scope catch it.
 
+The scope of a request is one of two, with the same outcome:
+
+* a scope of its own (`run`), where something stands between the handler and its connection that has to see
+  `RequestCancelled`, and for whoever has no connection that lends one;
+* the *standing* scope of its connection (`run_in_turn`), entered once around the loop of its requests and lent to each
+  of them.  This spares every request the making of a scope.  Once that scope has been cancelled it has to be left before
+  anything else can be awaited: whatever the handler ended with *unwinds* to the loop, and is judged there (`unwound`,
+  `outcome`).
+
 It must not know who carries the request, nor what is answered.
 """
 
@@ -33,16 +42,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import Literal, TypeVar, TypeVarTuple
+from typing import Any, Literal, NoReturn, Protocol, TypeVar, TypeVarTuple
 
 import trio
 
 from ..errors import CancelReason, RequestCancelled
+from .alarm import Alarm
 from .blocks import WHY, Block, Cancellable, Shielded
 from .half_close import Ebb
 from .request_nursery import RequestNursery, Spawn
 
-__all__ = ["Lifetime"]
+__all__ = ["Lifetime", "Standing"]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -53,6 +63,20 @@ DEFAULT_CANCEL_GRACE = 5.0
 _TURNS = frozenset({"checkpoint", "cancel_shielded_checkpoint"})
 
 
+class Standing(Protocol):
+    """A connection that lends its scope to one request after the other.
+
+    Attributes:
+      scope: stands around the loop of its requests.
+      alarm: the deadline of that scope; when it rings, `Lifetime.ring` is called.
+      task: runs that loop, and in it the handlers.
+    """
+
+    scope: trio.CancelScope
+    alarm: Alarm
+    task: trio.lowlevel.Task
+
+
 class Lifetime:
     """The lifetime of one request: its deadline, its cancellation, its children.
 
@@ -60,34 +84,44 @@ class Lifetime:
       spawn: starts a task that the connection owns; used for `nursery`, only when it is used.
       grace: seconds a handler may clean up after a `cancellable` block has been cancelled.
       half_close: what a FIN of the peer means; "allow" ignores it.
+      standing: lends its scope to `run_in_turn`.
+
+    Attributes:
+      scope: around the handler; None before it runs.
+      reason: why the request was cancelled; None if it was not.
+      disconnected: whether the peer will send no more.
+      lost: whether nothing can be sent to the peer any more.
+      unwinding: whether the standing scope has to be left before the outcome can be told.
+      latest: what `force` said.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_blocks",
-        "_cut_at",
-        "_deadline",
-        "_deadline_is_explicit",
-        "_disconnected_event",
-        "_ebb",
-        "_failed_at",
-        "_failed_during",
-        "_grace",
-        "_grace_until",
-        "_half_close",
-        "_nursery",
-        "_on_disconnect",
-        "_running",
-        "_sending",
-        "_spawn",
-        "_task",
-        "_time_left",
-        "disconnected",
-        "latest",
-        "lost",
-        "reason",
-        "scope",
-    )
+    # What holds until something else is said: most requests end as they should, and most of this is never stored.
+    scope: trio.CancelScope | None = None
+    reason: CancelReason | None = None
+    disconnected = False
+    lost = False
+    unwinding = False
+    _has_result = False
+    latest = math.inf
+    _timer: trio.CancelScope | Alarm | None = None  # has the deadline of `scope`
+    _on_disconnect: Literal["cancel", "ignore"] = "cancel"
+    _deadline = math.inf
+    _deadline_is_explicit = False
+    _time_left: float | None = None  # of a limit that is held
+    _ebb: Ebb | None = None
+    _cut_at = math.inf  # when it was cancelled
+    _scope_cancelled = False
+    _grace_until = math.inf  # once a `cancellable` block was cancelled
+    _failed_at = math.inf  # when the handler or a child first raised
+    _failed_during: CancelReason | None = None  # the cancellation it raised in
+    _running = False
+    _sending = False
+    _task: trio.lowlevel.Task | None = None  # the handler's, while it runs
+    _blocks: tuple[Block, ...] = ()
+    _nursery: RequestNursery | None = None
+    _disconnected_event: trio.Event | None = None
+    _left_with: BaseException | None = None
+    _result: Any = None
 
     def __init__(
         self,
@@ -95,30 +129,12 @@ class Lifetime:
         *,
         grace: float = DEFAULT_CANCEL_GRACE,
         half_close: Literal["disconnect", "allow"] = "disconnect",
+        standing: Standing | None = None,
     ) -> None:
-        self.scope: trio.CancelScope | None = None  # made by `run`, with the deadline known then
-        self.reason: CancelReason | None = None
-        self.disconnected = False  # the peer will send no more
-        self.lost = False  # nothing can be sent to the peer any more
         self._spawn = spawn
         self._grace = grace
         self._half_close = half_close
-        self._on_disconnect: Literal["cancel", "ignore"] = "cancel"
-        self._deadline = math.inf
-        self._deadline_is_explicit = False
-        self._time_left: float | None = None  # of a limit that is held
-        self._ebb: Ebb | None = None
-        self._cut_at = math.inf  # when it was cancelled
-        self.latest = math.inf  # what `force` said
-        self._grace_until = math.inf  # once a `cancellable` block was cancelled
-        self._failed_at = math.inf  # when the handler or a child first raised
-        self._failed_during: CancelReason | None = None  # the cancellation it raised in
-        self._running = False
-        self._sending = False
-        self._task: trio.lowlevel.Task | None = None  # the handler's, while it runs
-        self._blocks: list[Block] = []
-        self._nursery: RequestNursery | None = None
-        self._disconnected_event: trio.Event | None = None
+        self._standing = standing
 
     # --- the boundary ------------------------------------------------------------------------------------------------
 
@@ -131,36 +147,98 @@ class Lifetime:
 
         Cancellation from outside goes through as it is; the children have ended by then.
         """
-        self._running = True
-        self._task = trio.lowlevel.current_task()
-        if self.disconnected and self._on_disconnect == "cancel":
-            self._begin_disconnected()
+        self._begin(trio.lowlevel.current_task())
         try:
             with self._open_scope():
                 return await self._run_with_children(fn, *args)
-        except RequestCancelled as exc:
-            # Raised by an operation that found the peer gone, or let through from a `cancellable` block.
-            if self.settle(exc.reason) != exc.reason:
-                raise RequestCancelled(self.settle()) from exc
-            raise
-        except BaseExceptionGroup as group:
-            raise self._sift(group) from None
-        except Exception as exc:
-            self._annotate(exc)
-            raise
+        except BaseException as exc:
+            self._raise_judged(exc)
         finally:
-            self._running = False
-            self._task = None
-            if self._ebb is not None:
-                self._ebb.stop()
-                self._ebb = None
-            if self._nursery is not None:
-                self._nursery.expire()
+            self._over()
         raise RequestCancelled(self.settle())
+
+    async def run_in_turn(self, fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+        """As `run`, in the standing scope.
+
+        If that was cancelled, `unwinding` is set, and what it returns or raises is not meant for the caller: nothing more
+        is to be awaited before the scope was left.  Then `outcome` returns or raises it.
+        """
+        standing = self._standing
+        if standing is None:
+            return await self.run(fn, *args)
+        self._running = True
+        self._task = standing.task
+        self.scope = standing.scope
+        self._timer = standing.alarm
+        standing.alarm.deadline = self._deadline
+        if self.disconnected or self.reason is not None:
+            self._begin(standing.task)
+            self._arrange()
+        try:
+            result = await fn(*args)
+            if self._nursery is not None:
+                await self._nursery.join()
+        except BaseException as exc:
+            await self._leave_with(exc)
+        finally:
+            self._over()
+        if self._scope_cancelled:  # and the handler has finished all the same
+            self._result, self._has_result = result, True
+            self.unwinding = True
+        return result
+
+    async def _leave_with(self, exc: BaseException) -> NoReturn:
+        """Raise what a handler that raised `exc`, or joined children that did, has ended with in the standing scope."""
+        try:
+            self._note_failure()
+            if self._nursery is not None:
+                try:
+                    await self._nursery.close(exc)
+                except BaseExceptionGroup as group:
+                    exc = group
+            if not self._scope_cancelled:
+                self._raise_judged(exc)
+            self.unwinding = True
+            raise exc
+        finally:
+            del exc  # its traceback holds this frame
+
+    def unwound(self, error: BaseException) -> None:
+        """The standing scope has not caught `error`, with which it was left."""
+        self._left_with = error
+
+    def outcome(self) -> Any:
+        """What the handler has returned; raises as `run` does.  To be asked once, when the standing scope was left."""
+        self.unwinding = False
+        error, self._left_with = self._left_with, None
+        if error is not None:
+            try:
+                self._raise_judged(error)
+            finally:
+                del error  # its traceback holds this frame
+        if not self._has_result:
+            raise RequestCancelled(self.settle())
+        result, self._result = self._result, None
+        return result
+
+    def _begin(self, task: trio.lowlevel.Task) -> None:
+        self._running = True
+        self._task = task
+        if self.disconnected and self._on_disconnect == "cancel":
+            self._begin_disconnected()
+
+    def _over(self) -> None:
+        self._running = False
+        self._task = None
+        if self._ebb is not None:
+            self._ebb.stop()
+            self._ebb = None
+        if self._nursery is not None:
+            self._nursery.expire()
 
     def _open_scope(self) -> trio.CancelScope:
         # A scope made with its deadline costs nothing more; to move the deadline of one that was entered does.
-        self.scope = scope = trio.CancelScope(deadline=self._deadline)
+        self.scope = self._timer = scope = trio.CancelScope(deadline=self._deadline)
         if self.reason is not None:
             self._arrange()
         return scope
@@ -176,6 +254,21 @@ class Lifetime:
         if self._nursery is not None:
             await self._nursery.join()
         return result
+
+    def _raise_judged(self, error: BaseException) -> NoReturn:
+        """Raise `error`, that has left the scope of the request, as those outside are to see it."""
+        try:
+            if isinstance(error, RequestCancelled):
+                # Raised by an operation that found the peer gone, or let through from a `cancellable` block.
+                if self.settle(error.reason) != error.reason:
+                    raise RequestCancelled(self.settle()) from error
+            elif isinstance(error, BaseExceptionGroup):
+                raise self._sift(error) from None
+            elif isinstance(error, Exception):
+                self._annotate(error)
+            raise error
+        finally:
+            del error  # its traceback holds this frame
 
     def _sift(self, group: BaseExceptionGroup[BaseException]) -> BaseException:
         """What is left of a group without the `RequestCancelled` that several children may have met."""
@@ -364,8 +457,7 @@ class Lifetime:
     def _child_failed(self) -> None:
         # As in any nursery: the first child that fails ends the others and the body.  `run` raises its exception.
         self._note_failure()
-        if self.scope is not None:
-            self.scope.cancel(reason="a task in request.nursery failed")
+        self._cancel_scope("a task in request.nursery failed")
 
     # --- scopes ------------------------------------------------------------------------------------------------------
 
@@ -381,14 +473,24 @@ class Lifetime:
             deferred = deferred or block.defers
         if self._nursery is not None:
             self._nursery.arrange(cut, self.reason)
-        if self.scope is None:
+        if self._timer is None or not self._running:
             return
         if deferred or self._grace_until != math.inf:
-            self.scope.deadline = min(math.inf if deferred else self._grace_until, self.latest)
+            self._timer.deadline = min(math.inf if deferred else self._grace_until, self.latest)
         elif self.reason is not None:
-            self.scope.cancel(reason=WHY[self.reason])
+            self._cancel_scope(WHY[self.reason])
         else:
-            self.scope.deadline = cut
+            self._timer.deadline = cut
+
+    def ring(self) -> None:
+        """The deadline of the standing scope has passed."""
+        if self._running:
+            self._cancel_scope(WHY[self.reason or "timeout"])
+
+    def _cancel_scope(self, why: str) -> None:
+        if self.scope is not None and self._running:
+            self._scope_cancelled = True
+            self.scope.cancel(reason=why)
 
     def settle(self, default: CancelReason = "timeout") -> CancelReason:
         """The reason; decided now if it was a deadline that passed, or an operation that found out first."""
@@ -398,11 +500,11 @@ class Lifetime:
         return self.reason
 
     def enter(self, block: Block) -> None:
-        self._blocks.append(block)
+        self._blocks = (*self._blocks, block)
         self._arrange()
 
     def leave(self, block: Block, *, caught: bool) -> None:
-        self._blocks.remove(block)
+        self._blocks = tuple(other for other in self._blocks if other is not block)
         if caught and block.defers:
             self.settle()
             self._grace_until = min(self._grace_until, trio.current_time() + self._grace)

@@ -25,7 +25,7 @@ from .fields import TOKEN, refuse_stray_controls
 from .limits import H1Limits
 from .target import check_host, split_target
 
-__all__ = ["ParsedHead", "parse_head", "parse_request_line", "refuse_endless_request_line"]
+__all__ = ["parse_head", "parse_request_line", "refuse_endless_request_line"]
 
 MAX_METHOD_SIZE: Final = 32  # the longest registered method has 17 characters
 
@@ -37,13 +37,6 @@ _REQUEST_LINE: Final = re.compile(
 _TRANSFER_ENCODING: Final = re.compile(rb"\r\ntransfer-encoding:([^\r]*)", re.IGNORECASE).findall
 
 _MEANINGFUL: Final = frozenset({b"connection", b"content-length", b"expect", b"host", b"transfer-encoding", b"upgrade"})
-
-
-class ParsedHead(NamedTuple):
-    """A request head, and what it says about the connection it came on."""
-
-    head: RequestHead
-    keep_alive: bool
 
 
 class RequestLine(NamedTuple):
@@ -95,7 +88,7 @@ def _request_line_error(line: bytes, limits: H1Limits) -> RemoteProtocolError:
     return RemoteProtocolError("malformed request line")
 
 
-def parse_head(block: bytes, limits: H1Limits) -> ParsedHead:
+def parse_head(block: bytes, limits: H1Limits) -> RequestHead:
     """Read one request head.
 
     Parameters:
@@ -142,7 +135,7 @@ def _ask_h11(block: bytes) -> h11.Request:
         raise RemoteProtocolError(message, error.error_status_hint) from None
 
 
-def _interpret(line: RequestLine, headers: RawHeaders) -> ParsedHead:
+def _interpret(line: RequestLine, headers: RawHeaders) -> RequestHead:
     """Draw the conclusions from field lines that are each well-formed."""
     fields: dict[bytes, bytes] = {}
     for name, value in headers:
@@ -158,7 +151,7 @@ def _interpret(line: RequestLine, headers: RawHeaders) -> ParsedHead:
     content_length = _content_length(fields, modern)
     connection = _members(fields, b"connection")
     upgrade = _members(fields, b"upgrade") if modern and b"upgrade" in connection else ()
-    head = RequestHead(
+    return RequestHead(
         method=line.method.decode(),
         target=line.target,
         raw_path=target.raw_path,
@@ -169,9 +162,9 @@ def _interpret(line: RequestLine, headers: RawHeaders) -> ParsedHead:
         content_length=content_length,
         expect_continue=modern and _expects_continue(fields) and content_length != 0,
         upgrade=upgrade[0] if upgrade else b"",
+        # RFC 9112 section 9.3: "close" wins; otherwise 1.1 persists, and 1.0 if it asks to.
+        keep_alive=b"close" not in connection and (modern or b"keep-alive" in connection),
     )
-    # RFC 9112 section 9.3: "close" wins; otherwise 1.1 persists, and 1.0 if it asks to.
-    return ParsedHead(head, b"close" not in connection and (modern or b"keep-alive" in connection))
 
 
 def _members(fields: dict[bytes, bytes], name: bytes) -> list[bytes]:

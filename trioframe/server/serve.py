@@ -35,6 +35,7 @@ from typing import Protocol, TypeVar
 import trio
 
 from ..config import Config
+from ..http.alarm import Alarms
 from ..http.closing import close_now
 from ..http.containment import split_fatal
 from ..http.exchange import ConnInfo, Handler
@@ -90,6 +91,7 @@ class Server:
         self._handshakes: set[trio.CancelScope] = set()
         self._open = 0  # connections, those in their handshake included
         self._changed = trio.lowlevel.ParkingLot()
+        self._alarms = Alarms()
         self._reactor: Reactor | None = None
         self._warned_at = -math.inf
         self._stopping = trio.Event()
@@ -126,7 +128,7 @@ class Server:
 
         If cancelled, all connections are cancelled and closed.
         """
-        async with self._connection_nursery() as connections:
+        async with self._machinery(), trio.open_nursery() as connections:
             try:
                 async with trio.open_nursery() as accepting:
                     for listener in listeners:
@@ -144,7 +146,7 @@ class Server:
     async def serve_stream(self, stream: trio.abc.Stream, *, ssl: ssl_module.SSLContext | None = None) -> None:
         """Serve one connection, until it is over or `shutdown` has drained it.  It is closed then."""
         self._open += 1
-        async with trio.open_nursery() as nursery:
+        async with self._machinery(), trio.open_nursery() as nursery:
             nursery.start_soon(self._serve_alone, stream, ssl, nursery.cancel_scope)
             try:
                 await self._stopping.wait()
@@ -162,21 +164,20 @@ class Server:
         scope.cancel(reason="the connection has ended")
 
     @asynccontextmanager
-    async def _connection_nursery(self) -> AsyncIterator[trio.Nursery]:
-        """The nursery of all connections, with the reactor running as long as one of them is there."""
-        if not Reactor.available:
-            async with trio.open_nursery() as connections:
-                yield connections
-            return
-        async with trio.open_nursery() as machinery:
-            self._reactor = reactor = Reactor()
-            machinery.start_soon(reactor.run)
+    async def _machinery(self) -> AsyncIterator[None]:
+        """What connections need as long as one of them is there: the alarms and the reactor."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._alarms.run)
+            if Reactor.available:
+                self._reactor = Reactor()
+                nursery.start_soon(self._reactor.run)
             try:
-                async with trio.open_nursery() as connections:
-                    yield connections
+                yield
             finally:
-                self._reactor = None
-                reactor.stop()
+                self._alarms.stop()
+                if self._reactor is not None:
+                    self._reactor.stop()
+                    self._reactor = None
 
     # --- accepting ---------------------------------------------------------------------------------------------------
 
@@ -253,6 +254,7 @@ class Server:
             self._handler,
             conn=conn,
             settings=self._settings,
+            alarms=self._alarms,
             spawn=nursery.start_soon,
             observer=self._observer,
         )

@@ -261,10 +261,12 @@ _trials: weakref.WeakKeyDictionary[Lifetime, Trial] = weakref.WeakKeyDictionary(
 
 
 class _ObservedLifetime(Lifetime):
-    """Tells its trial what `run` sees."""
-
-    __slots__ = ()
+    """Tells its trial what the boundary of the request sees."""
 
     async def run(self, fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
         with _trials[self].handling(self):
             return await super().run(fn, *args)
+
+    async def run_in_turn(self, fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+        with _trials[self].handling(self):
+            return await super().run_in_turn(fn, *args)
