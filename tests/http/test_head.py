@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trioframe.errors import RemoteProtocolError
+from trioframe.http.events import RequestHead
 from trioframe.http.head import recognise
 from trioframe.http.limits import H1Limits
 from trioframe.http.strict import parse_head

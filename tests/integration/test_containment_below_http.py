@@ -111,9 +111,9 @@ class BrokenWire(H1Connection):
         self._touch("send_response")
         return super().send_response(*args, **options)
 
-    def start_next_cycle(self) -> None:
+    def start_next_cycle(self) -> bool:
         self._touch("start_next_cycle")
-        super().start_next_cycle()
+        return super().start_next_cycle()
 
 
 @pytest.mark.parametrize("operation", ["next_event", "send_response", "start_next_cycle"])

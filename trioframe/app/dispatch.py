@@ -57,6 +57,7 @@ class Dispatcher:
         self._app = app
         self._find = plan.router.find
         self._planned = {planned.route: planned for planned in plan.routes}
+        self._fixed = {key: self._planned[route] for key, route in plan.router.fixed()}
         self._exception_handlers = plan.exception_handlers
         self._debug = app.config.DEBUG
         self._fallback_format = app.config.FALLBACK_ERROR_FORMAT
@@ -70,35 +71,52 @@ class Dispatcher:
           RequestCancelled: nobody is there to be answered, or the response was cut short.
         """
         request = Request(self._app, exchange)
+        lifetime = exchange.lifetime
         try:
-            response = await self._run(request)
-            if exchange.lifetime.unwinding:
-                exchange.unfinished = partial(self._conclude, request)
-            elif response is not None:
-                await send(exchange, response)
+            found = self._find_route(request)
+            if isinstance(found, Response):
+                response: Response | None = found
+            else:
+                response = await lifetime.run_in_turn(self._handle, request, found)
+                if lifetime.unwinding:
+                    exchange.unfinished = partial(self._conclude, request)
+                    return
+            await self._send(request, response)
         except BaseException as exc:
-            if exchange.lifetime.unwinding:
+            if lifetime.unwinding:
                 exchange.unfinished = partial(self._conclude, request)
                 raise
             await self._answer(request, exc)
 
     async def _conclude(self, request: Request) -> None:
-        """The same from where the standing scope had to be left."""
-        exchange = request.exchange
+        """The rest of it, where the standing scope had to be left."""
         try:
-            response = exchange.lifetime.outcome()
-            if response is not None:
-                await send(exchange, response)
-            elif not exchange.finished:
-                await request.finish_response()
+            await self._send(request, request.exchange.lifetime.outcome())
         except BaseException as exc:
             await self._answer(request, exc)
 
     # --- the handler -------------------------------------------------------------------------------------------------
 
-    async def _run(self, request: Request) -> Response | None:
+    def _find_route(self, request: Request) -> PlannedRoute | Response:
+        """The route of a request, which limits it from now on; or the answer, if no route has to give it.
+
+        Raises:
+          HTTPError: there is none.
+        """
         exchange = request.exchange
         head = exchange.head
+        found = self._fixed.get((head.method, head.raw_path)) or self._search(request)
+        if isinstance(found, Response):
+            return found
+        request.route = found.route
+        if found.on_disconnect != "cancel":
+            exchange.lifetime.on_disconnect = found.on_disconnect
+        if head.content_length == 0:
+            exchange.lifetime.limit_start(found.timeout, exchange.started_at)
+        return found
+
+    def _search(self, request: Request) -> PlannedRoute | Response:
+        head = request.exchange.head
         if head.method == "CONNECT":  # RFC 9110 section 9.3.6: this is no proxy
             raise HTTPError(501, "CONNECT is not supported here", quiet=True)
         if head.raw_path == b"*":  # RFC 9110 section 9.3.7: OPTIONS of the server as a whole
@@ -109,26 +127,15 @@ class Dispatcher:
             if head.method == "OPTIONS":  # RFC 9110 section 9.3.7
                 return empty(headers={"Allow": ", ".join(exc.allowed)})
             raise
-        planned = self._planned[match.route]
-        request.route, request.match_info = match.route, match.params
-        exchange.lifetime.on_disconnect = planned.on_disconnect
-        if head.content_length == 0:
-            exchange.lifetime.limit_start(planned.timeout)
-        response = await exchange.lifetime.run_in_turn(self._handle, request, planned, match.params)
-        if response is None and not exchange.finished and not exchange.lifetime.unwinding:  # begun by request.respond(); its children have ended by now
-            await request.finish_response()
-        return response
+        request.match_info = match.params
+        return self._planned[match.route]
 
-    async def _handle(self, request: Request, planned: PlannedRoute, params: dict[str, Any]) -> Response | None:
+    async def _handle(self, request: Request, planned: PlannedRoute) -> Response | None:
         """Inside the lifetime: the body, the endpoint, and the stream it may have returned."""
         exchange = request.exchange
         if exchange.head.content_length != 0:
-            exchange.body.request_max_size = planned.request_max_size
-            exchange.body.timeout = planned.body_timeout
-            if not planned.route.stream:
-                await request.receive_body()
-            exchange.lifetime.limit_start(planned.timeout)
-        result = await planned.endpoint(request, **params)
+            await self._receive_body(request, planned)
+        result = await planned.endpoint(request, **request.match_info)
         if request.responded:
             if result is not None:
                 raise ServerError("a handler has called request.respond(), and returned a response as well")
@@ -140,6 +147,22 @@ class Dispatcher:
             return response
         await send(exchange, response)
         return None
+
+    async def _receive_body(self, request: Request, planned: PlannedRoute) -> None:
+        """Receive it, unless the handler is to read it as a stream; the limit of the handler's time begins then."""
+        exchange = request.exchange
+        exchange.body.request_max_size = planned.request_max_size
+        exchange.body.timeout = planned.body_timeout
+        if not planned.route.stream:
+            await request.receive_body()
+        exchange.lifetime.limit_start(planned.timeout)
+
+    async def _send(self, request: Request, response: Response | None) -> None:
+        """Send what the handler has returned, or end what it has sent by itself; its children have ended by now."""
+        if response is not None:
+            await send(request.exchange, response)
+        elif not request.exchange.finished:
+            await request.finish_response()
 
     def _to_response(self, result: Any) -> Response:
         """A handler's return value as a response."""
@@ -235,9 +258,9 @@ class Dispatcher:
 
 async def send(exchange: Exchange, response: Response) -> None:
     """Send a response: whole in one write, or as a stream that is closed in any case."""
-    body = response.body
+    status, headers, body = response.parts()
     if isinstance(body, bytes):
-        await exchange.send_response(response.status, response.raw_headers(), body)
+        await exchange.send_response(status, headers, body)
         return
     async with pieces_of(body) as pieces:  # also if the head is refused
         stream = ResponseStream(exchange, response)

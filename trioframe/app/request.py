@@ -88,13 +88,13 @@ class Request:
     )
     _body: bytes
     _receiving: trio.Event
-    _response: ResponseStream
 
     def __init__(
         self, app: App, exchange: Exchange, route: Route | None = None, params: dict[str, Any] | None = None
     ) -> None:
         self.app = app
         self.exchange = exchange
+        self._response: ResponseStream | None = None
         self.route = route
         self.match_info = {} if params is None else params
 
@@ -361,11 +361,11 @@ class Request:
     @property
     def responded(self) -> bool:
         """Whether a response has been begun, here or by what the handler returned."""
-        return hasattr(self, "_response") or self.exchange.responded
+        return self._response is not None or self.exchange.responded
 
     async def finish_response(self) -> None:
         """End the response that `respond` has begun, if it has not ended.  Raises what `ResponseStream.eof` does."""
-        if hasattr(self, "_response"):
+        if self._response is not None:
             await self._response.eof()
 
     async def send_informational(self, status: int, headers: HeaderInput = ()) -> None:

@@ -71,13 +71,15 @@ class Response:
         headers: HeaderInput | None = None,
         content_type: str | None = None,
     ) -> None:
-        self.status = status
+        if not 200 <= status <= 599:
+            raise _no_final_status(status)
+        self._status = status
         if isinstance(body, str):
             body = body.encode()
             content_type = TEXT if content_type is None else _with_charset(content_type)
         elif content_type is None and body != b"":
             content_type = OCTETS
-        self.body = body
+        self._body = body if type(body) is bytes else _as_body(body)
         self._only_headers = _content_type_line(content_type)
         self._headers: MutableHeaders | None = None
         if headers is not None:
@@ -101,9 +103,8 @@ class Response:
 
     @status.setter
     def status(self, status: int) -> None:
-        # RFC 9110 section 15: a final response; interim ones are sent by `request.send_informational`.
         if not 200 <= status <= 599:
-            raise LocalProtocolError(f"{status!r} is no status of a final response: use 200 to 599")
+            raise _no_final_status(status)
         self._status = status
 
     @property
@@ -117,6 +118,10 @@ class Response:
     def content_type(self) -> str | None:
         """What Content-Type says."""
         return self.headers.get("content-type")
+
+    def parts(self) -> tuple[int, RawHeaders, Body]:
+        """Status, header fields and body, for whoever sends it."""
+        return self._status, self._only_headers if self._headers is None else self._headers.raw, self._body
 
     def raw_headers(self) -> RawHeaders:
         """The header fields for the wire."""
@@ -209,6 +214,11 @@ def redirect(to: str, status: int = 302, headers: HeaderInput | None = None) -> 
     response = Response(b"", status, headers)
     response.headers["location"] = location
     return response
+
+
+def _no_final_status(status: object) -> LocalProtocolError:
+    # RFC 9110 section 15: a final response; interim ones are sent by `request.send_informational`.
+    return LocalProtocolError(f"{status!r} is no status of a final response: use 200 to 599")
 
 
 def _as_body(body: object) -> Body:

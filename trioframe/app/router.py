@@ -65,6 +65,12 @@ class Router:
         also = {"OPTIONS", "HEAD"} if "GET" in search.allowed else {"OPTIONS"}
         raise MethodNotAllowed(allowed=sorted(search.allowed | also))
 
+    def fixed(self) -> Iterator[tuple[tuple[str, bytes], Route]]:
+        """What can be found without a search: the routes without parameters and hosts, by method and path as sent."""
+        for path, routes in self._static.items():
+            for method, route in routes.items():
+                yield (method, path), route
+
     def url_for(
         self,
         name: str,

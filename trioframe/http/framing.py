@@ -65,11 +65,16 @@ class EndFinder:
 
 
 class HeadCutter:
-    """Takes one request head after the other off the front of an inbox."""
+    """Takes one request head after the other off the front of an inbox.
 
-    __slots__ = ("_empty_lines", "_finder", "_limits", "_line_parsed")
+    Attributes:
+      begun: whether it has seen some of a head, and not yet its end.
+    """
+
+    __slots__ = ("_empty_lines", "_finder", "_limits", "_line_parsed", "begun")
 
     def __init__(self, limits: H1Limits) -> None:
+        self.begun = False
         self._limits = limits
         self._finder = EndFinder(b"\r\n\r\n", limits.max_head_size)
         self._empty_lines = 0
@@ -80,12 +85,14 @@ class HeadCutter:
 
         Raises `RemoteProtocolError` when it is too large (414, 431, 501) or cannot become valid (400, 505).
         """
+        self.begun = True
         if inbox.data.startswith(b"\r\n"):
             self._skip_empty_lines(inbox)
         size = self._finder.find(inbox.data)
         if not size:
             self._examine(inbox.data)
             return b""
+        self.begun = False
         self._empty_lines = 0
         self._line_parsed = False
         return inbox.take(size)

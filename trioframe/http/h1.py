@@ -41,6 +41,7 @@ from .inbox import Inbox
 from .limits import H1Limits
 from .response_body import BodyFraming, ResponseBody
 from .response_head import FinalHead, compose_final, compose_interim, compose_switch
+from .response_plain import plain_response
 from .response_state import State, Step, advance
 from .strict import parse_head
 
@@ -143,16 +144,18 @@ class H1Connection:
             raise
 
     def _read_head(self) -> Event:
-        block = self._cutter.cut(self._inbox)
-        if not block:
-            return self._wait_for_head()
-        head = recognise(block, self._limits) or parse_head(block, self._limits)
+        head = self._recognise_head()
+        if head is None:
+            block = self._cutter.cut(self._inbox) if self._inbox.data else b""
+            if not block:
+                return self._wait_for_head()
+            head = recognise(block, self._limits) or parse_head(block, self._limits)
+            self._may_switch = head.method == "CONNECT" or head.upgrade != b""
+            self._expecting = head.expect_continue
         self.response_state = advance(self.response_state, Step.REQUEST)
         self._head = head
-        connect = head.method == "CONNECT"
-        self._may_switch = connect or head.upgrade != b""
-        self.must_close = connect or not head.keep_alive  # what follows a refused CONNECT may be meant for the tunnel
-        self._expecting = head.expect_continue
+        # What follows a refused CONNECT may be meant for the tunnel.
+        self.must_close = not head.keep_alive or head.method == "CONNECT"
         if head.content_length is None:
             self._chunks = ChunkedDecoder(self._limits)
             self._reading = Reading.CHUNKED
@@ -161,10 +164,25 @@ class H1Connection:
             self._reading = Reading.LENGTH if self._unread else Reading.END
         return head
 
+    def _recognise_head(self) -> RequestHead | None:
+        """A plain head that has come whole and with little behind it; what this does not take, the cutter does."""
+        data = self._inbox.data
+        if self._cutter.begun or type(data) is not bytes:
+            return None
+        size = data.find(b"\r\n\r\n") + 4
+        if size < 4 or size > self._limits.max_head_size or len(data) - size > _LITTLE:
+            return None
+        whole = size == len(data)
+        head = recognise(data if whole else data[:size], self._limits)
+        if head is not None:
+            self._inbox.data = b"" if whole else data[size:]
+            self._may_switch = self._expecting = False
+        return head
+
     def _wait_for_head(self) -> Event:
         if not self._eof:
             return NEED_DATA
-        if len(self._inbox):
+        if self._inbox.data:
             raise IncompleteMessage("incomplete request: the stream ended inside the head")
         self._reading = Reading.CLOSED
         return CLOSED
@@ -258,6 +276,13 @@ class H1Connection:
         Parameters and errors are those of `send_head`; `body` is left out where there must be none.
         """
         state = advance(self.response_state, Step.RESPONSE)
+        request = self._head
+        if request is not None and not (close or reason or self.must_close or self._expecting):
+            plain = plain_response(status, headers, body, request, self._clock)
+            if plain is not None:
+                self.ends_with_close = False
+                self.response_state = state
+                return plain
         head = self._compose(status, headers, len(body), close, reason)
         self.response_state = state
         return head.data if head.framing is BodyFraming.NOTHING else head.data + body
@@ -387,8 +412,8 @@ class H1Connection:
 
     # --- from one request to the next --------------------------------------------------------------------------------
 
-    def start_next_cycle(self) -> None:
-        """Turn to the next request.
+    def start_next_cycle(self) -> bool:
+        """Turn to the next request; False if `next_event` can say nothing of it before more is received.
 
         Raises `LocalProtocolError` if the request or its response is not complete, or the connection must be closed.
         """
@@ -400,9 +425,11 @@ class H1Connection:
         self.response_state = state
         self._reading = Reading.HEAD
         self._head = None
+        return self._eof or len(self._inbox.data) > 0
 
 
 _END = EndOfMessage()
+_LITTLE: Final = 4096  # bytes behind a head that are copied to get it out of the way
 
 _READERS: Final[dict[Reading, Callable[[H1Connection], Event]]] = {
     Reading.HEAD: H1Connection._read_head,

@@ -21,7 +21,7 @@ from __future__ import annotations
 import contextvars
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import trio
@@ -72,10 +72,12 @@ class H1Driver:
       scope, alarm, task: what is lent to each request; see `lifetime.Standing`.
       exchange: the request that is served, None between two.
       closing: whether the response now sent is the connection's last.
+      now: `trio.current_time`, on a shorter way.
     """
 
     scope: trio.CancelScope
     task: trio.lowlevel.Task
+    now: Callable[[], float]
 
     def __init__(
         self,
@@ -102,6 +104,7 @@ class H1Driver:
         self._observer = observer
         self._requests = 0
         self._draining = False
+        self._pending = False  # something of the next request is here
         self._waiting = False  # for a head
         self._idle = False  # nothing of that head has come
         self._half_closed = self._reset = False  # the peer has gone
@@ -115,6 +118,7 @@ class H1Driver:
         Raises nothing but cancellation (and what no server should survive, such as `KeyboardInterrupt`).
         """
         self.task = trio.lowlevel.current_task()
+        self.now = trio.lowlevel.current_clock().current_time
         try:
             if (patience := await self._serve_requests()) > 0:
                 await self._linger(patience)
@@ -164,41 +168,51 @@ class H1Driver:
 
     async def _serve_in_turn(self) -> bool:
         """Serve requests in the standing scope; whether the peer has ended the connection, between two of them."""
-        wire = self.wire
+        wire, receive_some, buffer_size = self.wire, self.transport.receive_some, self.settings.buffer_size
         while True:
-            event: Event | None = wire.next_event()
+            event: Event = wire.next_event() if self._pending else NEED_DATA
             if event is NEED_DATA:
-                event = await self._wait_for_head()
-            elif self._requests:
+                if not self._begin_to_wait():
+                    return True
+                while event is NEED_DATA:
+                    wire.receive_data(await receive_some(buffer_size))
+                    event = wire.next_event()
+                    if self._idle and event is NEED_DATA:
+                        # The deadline of a head is counted from its first byte, and does not move when more comes.
+                        self._idle = False
+                        self.alarm.deadline = self.now() + self.settings.request_timeout
+                self._waiting = False
+            else:
                 # A pipelined request waits its turn, and the step makes the fresh context count.
                 await trio.lowlevel.cancel_shielded_checkpoint()
             if not isinstance(event, RequestHead):  # where a request begins, h1 gives a head or says that none will come
                 return True
-            self.exchange = exchange = H1Exchange(self, event)
-            if not await self._serve(exchange):
+            exchange = H1Exchange(self, event)
+            self._begin(exchange)
+            try:
+                await self._handler(exchange)
+                if not exchange.finished:
+                    if exchange.lifetime.unwinding:
+                        return False
+                    await exchange.complete()
+            except BaseException as exc:
+                if exchange.lifetime.unwinding:
+                    raise
+                await self._failed(exchange, exc)
+            if not self._end(exchange) or not (wire.body_complete or await self._discard_body()):
                 return False
+            self._pending = wire.start_next_cycle()
 
-    async def _wait_for_head(self) -> Event | None:
-        """Read until there is an event; None if the server drains.
-
-        The deadline of a head is counted from its first byte, and does not move when more of it comes.
-        """
-        settings, wire, alarm = self.settings, self.wire, self.alarm
-        self._idle = not wire.buffered
+    def _begin_to_wait(self) -> bool:
+        """Set the alarm for the next head; whether one is to be waited for."""
+        self._idle = not self.wire.buffered
         if self._idle and self._draining:
-            return None
+            return False
+        settings = self.settings
         patience = settings.keep_alive_timeout if self._idle and self._requests else settings.request_timeout
-        alarm.deadline = trio.current_time() + patience
+        self.alarm.deadline = self.now() + patience
         self._waiting = True
-        while True:
-            wire.receive_data(await self.transport.receive_some(settings.buffer_size))
-            event = wire.next_event()
-            if event is not NEED_DATA:
-                self._waiting = False
-                return event
-            if self._idle:
-                self._idle = False
-                alarm.deadline = trio.current_time() + settings.request_timeout
+        return True
 
     def _give_up_waiting(self) -> float:
         """The wait for a head was cancelled: an idle connection just ends."""
@@ -216,8 +230,8 @@ class H1Driver:
 
     # --- one request -------------------------------------------------------------------------------------------------
 
-    async def _serve(self, exchange: H1Exchange) -> bool:
-        """One request and its response, in the standing scope; whether another may follow."""
+    def _begin(self, exchange: H1Exchange) -> None:
+        self.exchange = exchange
         self._requests += 1
         if self._requests >= self.settings.max_requests:
             self.closing = True
@@ -225,18 +239,6 @@ class H1Driver:
             self.transport.watch(self)
         elif self._half_closed:
             self._tell(exchange)
-        try:
-            await self._handler(exchange)
-            if not exchange.finished:
-                if exchange.lifetime.unwinding:
-                    return False
-                await exchange.complete()
-        except BaseException as exc:
-            if exchange.lifetime.unwinding:
-                raise
-            await self._failed(exchange, exc)
-        self._end(exchange)
-        return await self._ready_for_next(exchange)
 
     async def _conclude(self, exchange: H1Exchange) -> bool:
         """What is left to do for a request when the standing scope has been left; whether another may follow."""
@@ -246,8 +248,10 @@ class H1Driver:
                 await exchange.complete()
         except BaseException as exc:
             await self._failed(exchange, exc)
-        self._end(exchange)
-        return await self._ready_for_next(exchange)
+        if not self._end(exchange) or not (self.wire.body_complete or await self._discard_body()):
+            return False
+        self._pending = self.wire.start_next_cycle()
+        return True
 
     async def _failed(self, exchange: H1Exchange, error: BaseException) -> None:
         """Answer in the place of a handler that has raised `error`."""
@@ -270,8 +274,11 @@ class H1Driver:
         finally:
             del error  # its traceback may hold this frame
 
-    def _end(self, exchange: H1Exchange) -> None:
-        """From here on the exchange reaches neither the peer nor the next request, whoever still holds it."""
+    def _end(self, exchange: H1Exchange) -> bool:
+        """The request is over; whether another may follow, as far as its response goes.
+
+        From here on the exchange reaches neither the peer nor the next request, whoever still holds it.
+        """
         self.exchange = None
         exchange.expire()
         # What the handler set in context variables ends with its request.  Trio looks at this at the task's next step.
@@ -279,6 +286,12 @@ class H1Driver:
         if exchange.status is None:  # cancelled from outside: the program ends
             exchange.status = RequestCancelled(exchange.lifetime.reason or "shutdown").status
         self._observer.record(exchange)
+        if not exchange.finished:
+            self.writer.broken = True
+            if self.wire.ends_with_close:
+                self.transport.abort()  # else the peer would take what it has for a whole answer
+            return False
+        return not (self.closing or self.writer.broken or self.wire.must_close or exchange.lifetime.lost)
 
     def _report(self, exchange: H1Exchange, error: Exception | BaseExceptionGroup[BaseException]) -> None:
         """Log what a handler should have answered itself; raise what is not ours to stop."""
@@ -297,21 +310,6 @@ class H1Driver:
         except (RequestCancelled, LocalProtocolError, trio.BusyResourceError) as exc:
             exchange.status = status
             logger.debug("connection %d: no answer for the failed handler: %s", self.conn.id, exc)
-
-    async def _ready_for_next(self, exchange: H1Exchange) -> bool:
-        """See to what is left of the request; whether the connection may be used again."""
-        if not exchange.finished:
-            self.writer.broken = True
-            if self.wire.ends_with_close:
-                self.transport.abort()  # else the peer would take what it has for a whole answer
-            return False
-        wire = self.wire
-        if self.closing or self.writer.broken or wire.must_close or exchange.lifetime.lost:
-            return False
-        if not wire.body_complete and not await self._discard_body():
-            return False
-        wire.start_next_cycle()
-        return True
 
     async def _discard_body(self) -> bool:
         """Read what the handler left of the body, if that is little; whether its end was reached."""

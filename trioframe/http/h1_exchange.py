@@ -43,6 +43,7 @@ class H1Exchange(Exchange):
     _held: Held | None = None
 
     def __init__(self, connection: H1Driver, head: RequestHead) -> None:
+        # Not by way of the base class, as this is done for every request.
         settings = connection.settings
         self._connection = connection
         self.head = head
@@ -50,7 +51,7 @@ class H1Exchange(Exchange):
         self.lifetime = Lifetime(
             connection.spawn, grace=settings.cancel_grace, half_close=settings.half_close, standing=connection
         )
-        self.started_at = trio.current_time()
+        self.started_at = connection.now()
 
     def __repr__(self) -> str:
         return f"<{self.head.method} {self.head.target.decode('ascii', 'backslashreplace')}>"
@@ -74,18 +75,19 @@ class H1Exchange(Exchange):
     async def send_response(
         self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, reason: str | None = None
     ) -> None:
-        connection = self._connection
-        self._check()
-        wire = connection.wire
+        connection, lifetime = self._connection, self.lifetime
+        writer, wire = connection.writer, connection.wire
+        if writer.broken or lifetime.lost or connection.exchange is not self:
+            self._check()
         close = connection.closing or (not wire.body_complete and self._too_much_unread())
         if len(body) <= LARGE:
             data = wire.send_response(status, headers, body, close=close, reason=reason)
             self._begin(status)
             # No checkpoint: the connection has one for every request.
             self.bytes_sent += len(data)
-            sent = connection.writer.write_nowait(data, self.lifetime)
+            sent = writer.write_nowait(data, lifetime)
             if sent != len(data):
-                await connection.writer.write(memoryview(data)[sent:], self.lifetime)
+                await writer.write(memoryview(data)[sent:], lifetime)
         else:  # no copy of the whole is made to put the head before it
             first, rest = body[:LARGE], cast("bytes", memoryview(body)[LARGE:])
             data = wire.begin_response(status, headers, first, content_length=len(body), close=close, reason=reason)

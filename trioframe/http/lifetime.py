@@ -92,6 +92,7 @@ class Lifetime:
       disconnected: whether the peer will send no more.
       lost: whether nothing can be sent to the peer any more.
       unwinding: whether the standing scope has to be left before the outcome can be told.
+      ebb: the moment that a half-closed peer has left to the handler.
       latest: what `force` said.
     """
 
@@ -101,14 +102,14 @@ class Lifetime:
     disconnected = False
     lost = False
     unwinding = False
+    ebb: Ebb | None = None
     _has_result = False
-    latest = math.inf
+    latest: float = math.inf
     _timer: trio.CancelScope | Alarm | None = None  # has the deadline of `scope`
     _on_disconnect: Literal["cancel", "ignore"] = "cancel"
     _deadline = math.inf
     _deadline_is_explicit = False
     _time_left: float | None = None  # of a limit that is held
-    _ebb: Ebb | None = None
     _cut_at = math.inf  # when it was cancelled
     _scope_cancelled = False
     _grace_until = math.inf  # once a `cancellable` block was cancelled
@@ -230,9 +231,9 @@ class Lifetime:
     def _over(self) -> None:
         self._running = False
         self._task = None
-        if self._ebb is not None:
-            self._ebb.stop()
-            self._ebb = None
+        if self.ebb is not None:
+            self.ebb.stop()
+            self.ebb = None
         if self._nursery is not None:
             self._nursery.expire()
 
@@ -327,11 +328,16 @@ class Lifetime:
         self._deadline_is_explicit = True
         self._arrange()
 
-    def limit_start(self, seconds: float) -> None:
-        """Let the handler begin its response within `seconds`, unless it has set a deadline of its own."""
+    def limit_start(self, seconds: float, began: float | None = None) -> None:
+        """Let the handler begin its response within `seconds`, unless it has set a deadline of its own.
+
+        Parameters:
+          began: when these seconds began, in seconds of `trio.current_time()`; None for now.
+        """
         if not self._deadline_is_explicit and seconds != math.inf:
-            self._deadline = trio.current_time() + seconds
-            self._arrange()
+            self._deadline = (trio.current_time() if began is None else began) + seconds
+            if self._running:
+                self._arrange()
 
     def response_started(self) -> None:
         """The response has begun: the limit of `limit_start` is met."""
@@ -364,8 +370,8 @@ class Lifetime:
     @on_disconnect.setter
     def on_disconnect(self, value: Literal["cancel", "ignore"]) -> None:
         self._on_disconnect = value
-        if value == "ignore" and self._ebb is not None:
-            self._ebb.stop()
+        if value == "ignore" and self.ebb is not None:
+            self.ebb.stop()
 
     def peer_half_closed(self) -> None:
         """The peer sent FIN: it will send no more, but it may still read."""
@@ -390,23 +396,23 @@ class Lifetime:
     def _begin_disconnected(self) -> None:
         if self.lost:
             self.cancel("disconnect")
-        elif self._ebb is None:
-            self._ebb = Ebb(self)
+        elif self.ebb is None:
+            self.ebb = Ebb(self)
             if self._sending:
-                self._ebb.hold()
-            self._spawn(self._ebb.run)
+                self.ebb.hold()
+            self._spawn(self.ebb.run)
 
     def sending(self) -> None:
         """Something is being sent: a half-closed peer may be reading it."""
         self._sending = True
-        if self._ebb is not None:
-            self._ebb.hold()
+        if self.ebb is not None:
+            self.ebb.hold()
 
     def sent(self) -> None:
         """It was sent, or something was received: the moment of a half-closed peer starts anew."""
         self._sending = False
-        if self._ebb is not None:
-            self._ebb.restart()
+        if self.ebb is not None:
+            self.ebb.restart()
 
     def end(self) -> None:
         """The request is over: nobody will tell of its peer any more, so whoever still waits for that is let go."""

@@ -47,15 +47,17 @@ class Writer:
             raise RequestCancelled((lifetime.reason if lifetime is not None else None) or "disconnect")
 
     def write_nowait(self, data: bytes | memoryview, lifetime: Lifetime) -> int:
-        """How many bytes of `data` left without waiting; the rest has to follow by `write`.  Raises as `write`."""
-        self.check(lifetime)
+        """How many bytes of `data` left without waiting; the rest has to follow by `write`.  Raises as `write`.
+
+        To be called behind `check`.
+        """
         try:
             sent = self._transport.send_nowait(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             self.broken = True
             lifetime.peer_reset()
             raise RequestCancelled("disconnect") from exc
-        if sent:
+        if sent and lifetime.ebb is not None:
             lifetime.sent()
         return sent
 

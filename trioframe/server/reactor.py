@@ -146,7 +146,8 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
         if events & _READABLE:
             self._readable = True
             if self._reader is not None:
-                self._wake_reader()
+                task, self._reader = self._reader, None
+                reschedule(task)
         if events & _WRITABLE:
             self._writable = True
             if self._writer is not None:
@@ -180,17 +181,21 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
             max_bytes = DEFAULT_RECEIVE_SIZE
         elif max_bytes < 1:
             raise ValueError("max_bytes must be at least 1")
-        await checkpoint_if_cancelled()
         if self._reader is not None:
+            await trio.lowlevel.checkpoint()
             raise trio.BusyResourceError("another task is receiving from this stream")
-        data = self.receive_nowait(max_bytes)
-        if data is not None:
-            await trio.lowlevel.cancel_shielded_checkpoint()
-        while data is None:
+        if self._readable:
+            await checkpoint_if_cancelled()
+            data = self.receive_nowait(max_bytes)
+            if data is not None:
+                await trio.lowlevel.cancel_shielded_checkpoint()
+                return data
+        while True:
             self._reader = current_task()
             await wait_task_rescheduled(self._forget_reader)
             data = self.receive_nowait(max_bytes)
-        return data
+            if data is not None:
+                return data
 
     def _forget_reader(self, raise_cancel: object) -> Abort:
         self._reader = None

@@ -1,0 +1,60 @@
+"""The fast lane of responses: writes a plain head without composing it line by line.
+
+Most responses are plain: a whole body, nothing said of it but its type, and a connection that goes on.  Of their heads
+only two things change: a length, and once in a second the date.  The rest is composed once, by `response_head`, and
+kept.
+
+Rules of this file:
+
+* `response_head.compose_final` is the law, and what is kept is what it wrote.  So the lane cannot say anything else; it
+  must only know which responses are plain.  Differential tests hold that.
+* What is kept is small and holds nothing of anybody: a status, and a content type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+from .date import http_date
+from .events import RequestHead
+from .fields import Fields
+from .response_head import compose_final
+
+__all__ = ["plain_response"]
+
+
+def plain_response(
+    status: int, headers: Fields, body: bytes, request: RequestHead, clock: Callable[[], float]
+) -> bytes | None:
+    """A whole response behind which the connection goes on; None if it is not plain.
+
+    Parameters:
+      clock: gives the time in seconds since the epoch.
+
+    Raises `LocalProtocolError` for a head HTTP cannot say.
+    """
+    if type(headers) is not tuple or len(headers) > 1 or request.method == "HEAD" or request.version != "1.1":
+        return None
+    start = _start(status, headers)
+    return None if start is None else b"%b%d%b%b" % (start, len(body), _end(int(clock())), body)
+
+
+# A request as plain as its response; what else it asks makes no difference.
+_REQUEST: Final = RequestHead("GET", b"/", b"/", b"", b"", (), "1.1", 0, False, b"")
+
+
+@lru_cache(maxsize=256)
+def _start(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes | None:
+    """What stands before the number of bytes; None where there is none, or where more is said than a type."""
+    if status in (204, 304) or any(name != b"content-type" for name, _ in headers):
+        return None
+    head = compose_final(status, headers, request=_REQUEST, length=0, close=False, date=b"")
+    return head.data.removesuffix(b"0\r\nDate: \r\n\r\n")
+
+
+@lru_cache(maxsize=2)
+def _end(second: int) -> bytes:
+    """What stands behind it."""
+    return b"\r\nDate: %b\r\n\r\n" % http_date(second)
