@@ -317,7 +317,7 @@ class App:
         """A server for this app, known to `shutdown` as long as it serves."""
         dispatcher = Dispatcher(self, self.compile())
         observer = AccessLog(self.config.ACCESS_LOG_FORMAT) if self.config.ACCESS_LOG else RejectionLog()
-        server = Server(dispatcher, self.config, observer)
+        server = Server(dispatcher.handle, self.config, observer)
         # Every task of the server descends from this one, and so do their context variables.
         token = default_dumps.set(self.dumps) if self.dumps is not None else None
         self._servers.add(server)

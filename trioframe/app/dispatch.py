@@ -30,6 +30,7 @@ from ..errors import (
     ServerError,
     ServiceUnavailable,
 )
+from ..http.events import RawHeaders
 from ..http.exchange import Exchange
 from .compile import Plan, PlannedRoute
 from .errorpages import render_error
@@ -45,8 +46,11 @@ __all__ = ["Dispatcher"]
 logger = logging.getLogger("trioframe.app")
 
 
+Whole = tuple[int, RawHeaders, bytes]  # a response whose body is known: status, header fields and body
+
+
 class Dispatcher:
-    """The `Handler` of an app.
+    """Its `handle` is the `Handler` of an app.
 
     Parameters:
       app: given to requests as `request.app`.
@@ -64,7 +68,7 @@ class Dispatcher:
         self._response_timeout = app.config.RESPONSE_TIMEOUT
         self._cancel_grace = app.config.CANCEL_GRACE
 
-    async def __call__(self, exchange: Exchange) -> None:
+    async def handle(self, exchange: Exchange) -> None:
         """Handle one exchange: answer it, or raise `RequestCancelled` if it ended without an answer.
 
         Raises:
@@ -75,13 +79,16 @@ class Dispatcher:
         try:
             found = self._find_route(request)
             if isinstance(found, Response):
-                response: Response | None = found
+                whole: Whole | None = (found.status, found.raw_headers(), b"")
             else:
-                response = await lifetime.run_in_turn(self._handle, request, found)
+                whole = await lifetime.run_in_turn(self._handle, request, found)
                 if lifetime.unwinding:
                     exchange.unfinished = partial(self._conclude, request)
                     return
-            await self._send(request, response)
+            if whole is not None:
+                await exchange.send_response(*whole)
+            elif not exchange.finished:
+                await request.finish_response()
         except BaseException as exc:
             if lifetime.unwinding:
                 exchange.unfinished = partial(self._conclude, request)
@@ -90,8 +97,13 @@ class Dispatcher:
 
     async def _conclude(self, request: Request) -> None:
         """The rest of it, where the standing scope had to be left."""
+        exchange = request.exchange
         try:
-            await self._send(request, request.exchange.lifetime.outcome())
+            whole = exchange.lifetime.outcome()
+            if whole is not None:
+                await exchange.send_response(*whole)
+            elif not exchange.finished:
+                await request.finish_response()
         except BaseException as exc:
             await self._answer(request, exc)
 
@@ -130,8 +142,11 @@ class Dispatcher:
         request.match_info = match.params
         return self._planned[match.route]
 
-    async def _handle(self, request: Request, planned: PlannedRoute) -> Response | None:
-        """Inside the lifetime: the body, the endpoint, and the stream it may have returned."""
+    async def _handle(self, request: Request, planned: PlannedRoute) -> Whole | None:
+        """Inside the lifetime: the body, the endpoint, and the stream it may have returned.
+
+        Gives the response if it is still to be sent; if the handler has begun one by itself, that is still to be ended.
+        """
         exchange = request.exchange
         if exchange.head.content_length != 0:
             await self._receive_body(request, planned)
@@ -143,8 +158,9 @@ class Dispatcher:
         if result is None and (reason := exchange.lifetime.reason) is not None:
             raise RequestCancelled(reason)  # it has cleaned up, and there is nobody to answer
         response = result if isinstance(result, Response) else self._to_response(result)
-        if isinstance(response.body, bytes):
-            return response
+        status, headers, body = response.parts()
+        if isinstance(body, bytes):
+            return status, headers, body
         await send(exchange, response)
         return None
 
@@ -156,13 +172,6 @@ class Dispatcher:
         if not planned.route.stream:
             await request.receive_body()
         exchange.lifetime.limit_start(planned.timeout)
-
-    async def _send(self, request: Request, response: Response | None) -> None:
-        """Send what the handler has returned, or end what it has sent by itself; its children have ended by now."""
-        if response is not None:
-            await send(request.exchange, response)
-        elif not request.exchange.finished:
-            await request.finish_response()
 
     def _to_response(self, result: Any) -> Response:
         """A handler's return value as a response."""

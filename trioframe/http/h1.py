@@ -60,6 +60,12 @@ class Reading(IntEnum):
     FAILED = 6  # nothing that could be trusted
 
 
+# The members by themselves: to look one up in its class costs as much as a call (CPython 3.11).
+_HEAD, _LENGTH, _CHUNKED, _AT_END, _PAUSED, _CLOSED, _FAILED = Reading
+_STATE_IDLE, _STATE_AWAITED, _, _STATE_COMPLETE, _STATE_SWITCHED = State
+_STEP_REQUEST, _STEP_INFORMATIONAL, _STEP_HEAD, _STEP_RESPONSE, _STEP_DATA, _STEP_END, _STEP_SWITCH, _STEP_NEXT = Step
+
+
 class H1Connection:
     """One connection; see the top of this file.
 
@@ -69,6 +75,8 @@ class H1Connection:
 
     Attributes:
       response_state: how far the response to the current request is.
+      body_complete: every byte of the current request has become an event.  Then `start_next_cycle` needs only the
+        response to be complete; an `EndOfMessage` need not have been asked for.
       must_close: the connection cannot be used for another request; settled once a final head was sent.
       ends_with_close: only closing the connection tells the peer that the response sent is whole.
     """
@@ -87,13 +95,15 @@ class H1Connection:
         "_may_switch",
         "_reading",
         "_unread",
+        "body_complete",
         "ends_with_close",
         "must_close",
         "response_state",
     )
 
     def __init__(self, limits: H1Limits, clock: Callable[[], float] = time.time) -> None:
-        self.response_state = State.IDLE
+        self.response_state = _STATE_IDLE
+        self.body_complete = False
         self.must_close = False
         self.ends_with_close = False
         self._limits = limits
@@ -101,7 +111,7 @@ class H1Connection:
         self._inbox = Inbox()
         self._cutter = HeadCutter(limits)
         self._eof = False
-        self._reading = Reading.HEAD
+        self._reading = _HEAD
         self._error: RemoteProtocolError
         self._head: RequestHead | None = None
         self._may_switch = False  # what follows the request may be another protocol
@@ -119,8 +129,12 @@ class H1Connection:
         """
         if not data:
             self._eof = True
-        elif self._reading < Reading.CLOSED:
-            self._inbox.append(data)
+        elif self._reading < _CLOSED:
+            inbox = self._inbox
+            if inbox.data:
+                inbox.append(data)
+            else:
+                inbox.data = data
 
     def next_event(self) -> Event:
         """What the received bytes mean, one event at a time.
@@ -138,45 +152,53 @@ class H1Connection:
         except RemoteProtocolError as error:
             # A copy: by its traceback the error itself holds this frame, and so this object.
             self._error = type(error)(str(error), error.status)
-            self._reading = Reading.FAILED
+            self._reading = _FAILED
+            self.body_complete = False
             self._inbox = Inbox()
             self.must_close = True
             raise
 
     def _read_head(self) -> Event:
-        head = self._recognise_head()
+        head = None if self._cutter.begun else self._recognise_head()
         if head is None:
             block = self._cutter.cut(self._inbox) if self._inbox.data else b""
             if not block:
                 return self._wait_for_head()
             head = recognise(block, self._limits) or parse_head(block, self._limits)
-            self._may_switch = head.method == "CONNECT" or head.upgrade != b""
-            self._expecting = head.expect_continue
-        self.response_state = advance(self.response_state, Step.REQUEST)
+        self._may_switch = head.upgrade != b"" or head.method == "CONNECT"
+        self._expecting = head.expect_continue
+        self.response_state = advance(self.response_state, _STEP_REQUEST)
         self._head = head
         # What follows a refused CONNECT may be meant for the tunnel.
         self.must_close = not head.keep_alive or head.method == "CONNECT"
-        if head.content_length is None:
+        length = head.content_length
+        if length == 0:
+            self._reading = _AT_END
+            self.body_complete = True
+        elif length is None:
             self._chunks = ChunkedDecoder(self._limits)
-            self._reading = Reading.CHUNKED
+            self._reading = _CHUNKED
         else:
-            self._unread = head.content_length
-            self._reading = Reading.LENGTH if self._unread else Reading.END
+            self._unread = length
+            self._reading = _LENGTH
         return head
 
     def _recognise_head(self) -> RequestHead | None:
         """A plain head that has come whole and with little behind it; what this does not take, the cutter does."""
         data = self._inbox.data
-        if self._cutter.begun or type(data) is not bytes:
-            return None
         size = data.find(b"\r\n\r\n") + 4
-        if size < 4 or size > self._limits.max_head_size or len(data) - size > _LITTLE:
+        if size < 4 or size > self._limits.max_head_size or type(data) is not bytes:
             return None
-        whole = size == len(data)
-        head = recognise(data if whole else data[:size], self._limits)
+        if size == len(data):
+            head = recognise(data, self._limits)
+            if head is not None:
+                self._inbox.data = b""
+            return head
+        if len(data) - size > _LITTLE:
+            return None
+        head = recognise(data[:size], self._limits)
         if head is not None:
-            self._inbox.data = b"" if whole else data[size:]
-            self._may_switch = self._expecting = False
+            self._inbox.data = data[size:]
         return head
 
     def _wait_for_head(self) -> Event:
@@ -184,7 +206,7 @@ class H1Connection:
             return NEED_DATA
         if self._inbox.data:
             raise IncompleteMessage("incomplete request: the stream ended inside the head")
-        self._reading = Reading.CLOSED
+        self._reading = _CLOSED
         return CLOSED
 
     def _read_length(self) -> Event:
@@ -194,7 +216,8 @@ class H1Connection:
         self._expecting = False
         self._unread -= len(data)
         if not self._unread:
-            self._reading = Reading.END
+            self._reading = _AT_END
+            self.body_complete = True
         return Data(data)
 
     def _read_chunked(self) -> Event:
@@ -216,17 +239,18 @@ class H1Connection:
         return _END
 
     def _end_message(self) -> None:
-        self._reading = Reading.PAUSED
+        self.body_complete = True
+        self._reading = _PAUSED
         if self.must_close and not self._may_switch:
             self._close()
 
     def _close(self) -> None:
         # What follows the last request is not processed (RFC 9112 section 9.6).
-        self._reading = Reading.CLOSED
+        self._reading = _CLOSED
         self._inbox = Inbox()
 
     def _read_paused(self) -> Event:
-        if self.must_close and self.response_state is State.COMPLETE:
+        if self.must_close and self.response_state is _STATE_COMPLETE:
             self._close()
             return CLOSED
         return PAUSED
@@ -254,28 +278,20 @@ class H1Connection:
         return self._chunks.announced if length is None else length
 
     @property
-    def body_complete(self) -> bool:
-        """Whether every byte of the current request has become an event.
-
-        Then `start_next_cycle` needs only the response to be complete; an `EndOfMessage` need not have been asked for.
-        """
-        return Reading.END <= self._reading <= Reading.CLOSED
-
-    @property
     def expects_continue(self) -> bool:
         """Whether the peer holds its body back until it sees a 100 (Continue) (RFC 9110 section 10.1.1)."""
-        return self._expecting and self.response_state is State.AWAITED and not len(self._inbox)
+        return self._expecting and self.response_state is _STATE_AWAITED and not len(self._inbox)
 
     # --- sending -----------------------------------------------------------------------------------------------------
 
     def send_response(
-        self, status: int, headers: Fields, body: bytes, *, close: bool = False, reason: str | None = None
+        self, status: int, headers: Fields, body: bytes, close: bool = False, reason: str | None = None
     ) -> bytes:
         """A whole response, to be sent at once.
 
         Parameters and errors are those of `send_head`; `body` is left out where there must be none.
         """
-        state = advance(self.response_state, Step.RESPONSE)
+        state = advance(self.response_state, _STEP_RESPONSE)
         request = self._head
         if request is not None and not (close or reason or self.must_close or self._expecting):
             plain = plain_response(status, headers, body, request, self._clock)
@@ -307,7 +323,7 @@ class H1Connection:
 
         Raises `LocalProtocolError` for a head HTTP cannot say or not now; then nothing has happened.
         """
-        state = advance(self.response_state, Step.HEAD)
+        state = advance(self.response_state, _STEP_HEAD)
         head = self._compose(status, headers, content_length, close, reason)
         self._body = ResponseBody(head.framing, head.length)
         self.response_state = state
@@ -343,7 +359,7 @@ class H1Connection:
 
         Raises `LocalProtocolError` for more than Content-Length said; then nothing has happened.
         """
-        self.response_state = advance(self.response_state, Step.DATA)
+        self.response_state = advance(self.response_state, _STEP_DATA)
         return self._body.encode(data)
 
     def send_end(self, trailers: Fields = ()) -> bytes:
@@ -352,7 +368,7 @@ class H1Connection:
         Raises `LocalProtocolError` for trailers that cannot be sent, and for fewer bytes than Content-Length said; then
         nothing has happened.  If no more bytes come, the connection must be cut.
         """
-        state = advance(self.response_state, Step.END)
+        state = advance(self.response_state, _STEP_END)
         end = self._body.end(trailers)
         self.response_state = state
         return end
@@ -362,7 +378,7 @@ class H1Connection:
 
         Raises `LocalProtocolError` for a head HTTP cannot say or not now.
         """
-        self.response_state = advance(self.response_state, Step.INFORMATIONAL)
+        self.response_state = advance(self.response_state, _STEP_INFORMATIONAL)
         interim = compose_interim(status, headers)
         if status == 100:
             self._expecting = False
@@ -376,7 +392,7 @@ class H1Connection:
 
         Raises `LocalProtocolError` if the request did not ask for it, or is not complete.
         """
-        state = advance(self.response_state, Step.SWITCH)
+        state = advance(self.response_state, _STEP_SWITCH)
         head = self._head
         if head is None or not (head.upgrade if status == 101 else head.method == "CONNECT" and 200 <= status <= 299):
             raise LocalProtocolError(f"the request did not ask for what a {status} response would begin")
@@ -384,13 +400,13 @@ class H1Connection:
             raise LocalProtocolError("the protocol can be switched only when the request has been read to its end")
         data = compose_switch(status, headers, request=head, date=http_date(self._clock()))
         self.response_state = state
-        self._reading = Reading.PAUSED
+        self._reading = _PAUSED
         self.must_close = True
         return data
 
     def leftover(self) -> bytes:
         """The bytes received behind the request that switched the protocol; they are given only once."""
-        if self.response_state is not State.SWITCHED:
+        if self.response_state is not _STATE_SWITCHED:
             raise LocalProtocolError("the bytes received belong to HTTP: the protocol was not switched")
         return self._inbox.take(len(self._inbox))
 
@@ -417,13 +433,14 @@ class H1Connection:
 
         Raises `LocalProtocolError` if the request or its response is not complete, or the connection must be closed.
         """
-        state = advance(self.response_state, Step.NEXT)
+        state = advance(self.response_state, _STEP_NEXT)
         if self.must_close:
             raise LocalProtocolError("the next request cannot begin: the connection must be closed")
         if not self.body_complete:
             raise LocalProtocolError("the next request cannot begin: this one has not been read to its end")
         self.response_state = state
-        self._reading = Reading.HEAD
+        self._reading = _HEAD
+        self.body_complete = False
         self._head = None
         return self._eof or len(self._inbox.data) > 0
 

@@ -51,8 +51,9 @@ _PLAIN: Sequence[tuple[bytes, bytes]] = ((b"content-type", b"text/plain; charset
 class Observer(Protocol):
     """Hears what became of each request; the server's access log is one."""
 
-    def record(self, exchange: Exchange) -> None:
-        """The exchange is over."""
+    @property
+    def record(self) -> Callable[[Exchange], None] | None:
+        """Called with each exchange that is over; None if nobody wants to know."""
 
     def rejected(self, conn: ConnInfo, error: RemoteProtocolError, status: int) -> None:
         """Input was refused before it became an exchange."""
@@ -102,6 +103,7 @@ class H1Driver:
         self._context = contextvars.copy_context()  # what each request begins with
         self._handler = handler
         self._observer = observer
+        self._record = observer.record
         self._requests = 0
         self._draining = False
         self._pending = False  # something of the next request is here
@@ -205,7 +207,7 @@ class H1Driver:
 
     def _begin_to_wait(self) -> bool:
         """Set the alarm for the next head; whether one is to be waited for."""
-        self._idle = not self.wire.buffered
+        self._idle = not self._pending
         if self._idle and self._draining:
             return False
         settings = self.settings
@@ -285,7 +287,8 @@ class H1Driver:
         self.task.context = self._context.copy()
         if exchange.status is None:  # cancelled from outside: the program ends
             exchange.status = RequestCancelled(exchange.lifetime.reason or "shutdown").status
-        self._observer.record(exchange)
+        if self._record is not None:
+            self._record(exchange)
         if not exchange.finished:
             self.writer.broken = True
             if self.wire.ends_with_close:

@@ -66,7 +66,8 @@ class H1Exchange(Exchange):
 
     def expire(self) -> None:
         """The request is over: see `Lifetime.end` and `RequestBody.expire`."""
-        self.lifetime.end()
+        if self.lifetime.left is not None:
+            self.lifetime.left.set()  # nobody will tell of its peer any more
         if self._body is not None:
             self._body.expire()
 
@@ -81,7 +82,7 @@ class H1Exchange(Exchange):
             self._check()
         close = connection.closing or (not wire.body_complete and self._too_much_unread())
         if len(body) <= LARGE:
-            data = wire.send_response(status, headers, body, close=close, reason=reason)
+            data = wire.send_response(status, headers, body, close, reason)
             self._begin(status)
             # No checkpoint: the connection has one for every request.
             self.bytes_sent += len(data)

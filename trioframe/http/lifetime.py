@@ -92,6 +92,7 @@ class Lifetime:
       disconnected: whether the peer will send no more.
       lost: whether nothing can be sent to the peer any more.
       unwinding: whether the standing scope has to be left before the outcome can be told.
+      left: set when the peer has left, or the request is over; made when somebody waits for it.
       ebb: the moment that a half-closed peer has left to the handler.
       latest: what `force` said.
     """
@@ -102,6 +103,7 @@ class Lifetime:
     disconnected = False
     lost = False
     unwinding = False
+    left: trio.Event | None = None
     ebb: Ebb | None = None
     _has_result = False
     latest: float = math.inf
@@ -120,7 +122,6 @@ class Lifetime:
     _task: trio.lowlevel.Task | None = None  # the handler's, while it runs
     _blocks: tuple[Block, ...] = ()
     _nursery: RequestNursery | None = None
-    _disconnected_event: trio.Event | None = None
     _left_with: BaseException | None = None
     _result: Any = None
 
@@ -182,7 +183,9 @@ class Lifetime:
         except BaseException as exc:
             await self._leave_with(exc)
         finally:
-            self._over()
+            self._running = False
+            if self.ebb is not None or self._nursery is not None:
+                self._over()
         if self._scope_cancelled:  # and the handler has finished all the same
             self._result, self._has_result = result, True
             self.unwinding = True
@@ -414,24 +417,19 @@ class Lifetime:
         if self.ebb is not None:
             self.ebb.restart()
 
-    def end(self) -> None:
-        """The request is over: nobody will tell of its peer any more, so whoever still waits for that is let go."""
-        if self._disconnected_event is not None:
-            self._disconnected_event.set()
-
     async def wait_disconnected(self) -> None:
         """Wait until the peer has left, or the request is over.  Cancellation leaves nothing behind."""
         if self.disconnected:
             await trio.lowlevel.checkpoint()
             return
-        if self._disconnected_event is None:
-            self._disconnected_event = trio.Event()
-        await self._disconnected_event.wait()
+        if self.left is None:
+            self.left = trio.Event()
+        await self.left.wait()
 
     def _mark_disconnected(self) -> None:
         self.disconnected = True
-        if self._disconnected_event is not None:
-            self._disconnected_event.set()
+        if self.left is not None:
+            self.left.set()
 
     def waits(self) -> bool:
         """Whether the handler waits for something, other than for its turn."""

@@ -128,8 +128,7 @@ class RejectionLog:
     def __init__(self, logger: logging.Logger | None = None) -> None:
         self._logger = logging.getLogger("trioframe.server") if logger is None else logger
 
-    def record(self, exchange: Exchange) -> None:
-        """Nothing."""
+    record = None
 
     def rejected(self, conn: ConnInfo, error: RemoteProtocolError, status: int) -> None:
         """What came on `conn` was refused, with `status`, before it was an exchange."""
