@@ -12,11 +12,12 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trioframe.errors import RequestCancelled
 from trioframe.http.lifetime import Lifetime
+from trioframe.http.terms import Terms
 
 
 @pytest.fixture
 async def lifetime(nursery: trio.Nursery) -> Lifetime:
-    return Lifetime(nursery.start_soon, grace=GRACE)
+    return Lifetime(nursery.start_soon, Terms(GRACE))
 
 
 # --- cancellable ------------------------------------------------------------------------------------------------------

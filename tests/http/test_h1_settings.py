@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trioframe.config import Config
 from trioframe.http.h1_settings import H1Settings
+from trioframe.http.terms import Terms
 
 
 def test_every_setting_is_an_option() -> None:
@@ -40,6 +41,5 @@ def test_every_setting_is_an_option() -> None:
         7,
         8,
         9,
-        10,
-        "allow",
+        Terms(10, "allow"),
     ]

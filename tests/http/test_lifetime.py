@@ -12,11 +12,12 @@ from trio.testing import MockClock
 from trioframe.errors import RequestCancelled
 from trioframe.http.half_close import HALF_CLOSE_GRACE
 from trioframe.http.lifetime import Lifetime
+from trioframe.http.terms import Terms
 
 
 @pytest.fixture
 async def lifetime(nursery: trio.Nursery) -> Lifetime:
-    return Lifetime(nursery.start_soon, grace=GRACE)
+    return Lifetime(nursery.start_soon, Terms(GRACE))
 
 
 # --- the outcome table ------------------------------------------------------------------------------------------------
@@ -395,7 +396,7 @@ async def test_a_reset_before_the_handler_cancels_its_start(lifetime: Lifetime) 
 
 
 async def test_half_close_may_be_allowed(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
-    lifetime = Lifetime(nursery.start_soon, half_close="allow")
+    lifetime = Lifetime(nursery.start_soon, Terms(half_close="allow"))
 
     async def handler() -> str:
         lifetime.peer_half_closed()

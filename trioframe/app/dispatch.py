@@ -75,12 +75,17 @@ class Dispatcher:
           RequestCancelled: nobody is there to be answered, or the response was cut short.
         """
         request = Request(self._app, exchange)
-        lifetime = exchange.lifetime
+        head, lifetime = exchange.head, exchange.lifetime
         try:
-            found = self._find_route(request)
+            found = self._fixed.get((head.method, head.raw_path)) or self._search(request)
             if isinstance(found, Response):
                 whole: Whole | None = (found.status, found.raw_headers(), b"")
             else:
+                request.route = found.route
+                if found.on_disconnect != "cancel":
+                    lifetime.on_disconnect = found.on_disconnect
+                if head.content_length == 0:
+                    lifetime.limit_start(found.timeout, exchange.started_at)
                 whole = await lifetime.run_in_turn(self._handle, request, found)
                 if lifetime.unwinding:
                     exchange.unfinished = partial(self._conclude, request)
@@ -109,25 +114,12 @@ class Dispatcher:
 
     # --- the handler -------------------------------------------------------------------------------------------------
 
-    def _find_route(self, request: Request) -> PlannedRoute | Response:
-        """The route of a request, which limits it from now on; or the answer, if no route has to give it.
+    def _search(self, request: Request) -> PlannedRoute | Response:
+        """The route of a request; or the answer, if no route has to give it.
 
         Raises:
           HTTPError: there is none.
         """
-        exchange = request.exchange
-        head = exchange.head
-        found = self._fixed.get((head.method, head.raw_path)) or self._search(request)
-        if isinstance(found, Response):
-            return found
-        request.route = found.route
-        if found.on_disconnect != "cancel":
-            exchange.lifetime.on_disconnect = found.on_disconnect
-        if head.content_length == 0:
-            exchange.lifetime.limit_start(found.timeout, exchange.started_at)
-        return found
-
-    def _search(self, request: Request) -> PlannedRoute | Response:
         head = request.exchange.head
         if head.method == "CONNECT":  # RFC 9110 section 9.3.6: this is no proxy
             raise HTTPError(501, "CONNECT is not supported here", quiet=True)
@@ -151,7 +143,7 @@ class Dispatcher:
         if exchange.head.content_length != 0:
             await self._receive_body(request, planned)
         result = await planned.endpoint(request, **request.match_info)
-        if request.responded:
+        if request.response_stream is not None or exchange.responded:
             if result is not None:
                 raise ServerError("a handler has called request.respond(), and returned a response as well")
             return None

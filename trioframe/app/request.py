@@ -64,6 +64,7 @@ class Request:
       exchange: the server's side of it.
       route: the route that matched; None before one has, and where none does.
       match_info: the parameters of the path.
+      response_stream: what `respond` has given; None before.
     """
 
     __slots__ = (
@@ -80,10 +81,10 @@ class Request:
         "_json",
         "_path",
         "_receiving",
-        "_response",
         "app",
         "exchange",
         "match_info",
+        "response_stream",
         "route",
     )
     _body: bytes
@@ -94,7 +95,7 @@ class Request:
     ) -> None:
         self.app = app
         self.exchange = exchange
-        self._response: ResponseStream | None = None
+        self.response_stream: ResponseStream | None = None
         self.route = route
         self.match_info = {} if params is None else params
 
@@ -349,24 +350,24 @@ class Request:
                 content_type = OCTETS
             response = Response(b"", status, headers, content_type)
         if isinstance(response.body, bytes):
-            self._response = ResponseStream(self.exchange, response)
+            self.response_stream = ResponseStream(self.exchange, response)
             if response.body:
-                await self._response.send(response.body)
-            return self._response
+                await self.response_stream.send(response.body)
+            return self.response_stream
         async with pieces_of(response.body) as pieces:
-            self._response = ResponseStream(self.exchange, response)
-            await self._response.send_from(pieces)
-        return self._response
+            self.response_stream = ResponseStream(self.exchange, response)
+            await self.response_stream.send_from(pieces)
+        return self.response_stream
 
     @property
     def responded(self) -> bool:
         """Whether a response has been begun, here or by what the handler returned."""
-        return self._response is not None or self.exchange.responded
+        return self.response_stream is not None or self.exchange.responded
 
     async def finish_response(self) -> None:
         """End the response that `respond` has begun, if it has not ended.  Raises what `ResponseStream.eof` does."""
-        if self._response is not None:
-            await self._response.eof()
+        if self.response_stream is not None:
+            await self.response_stream.eof()
 
     async def send_informational(self, status: int, headers: HeaderInput = ()) -> None:
         """Send an interim response (RFC 9110 section 15.2), such as 103; nothing to an HTTP/1.0 client.

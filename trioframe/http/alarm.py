@@ -116,8 +116,7 @@ class Alarms:
             self._leave_remains()
         alarm._moment = moment
         heapq.heappush(self._heap, (moment, next(self._numbers), alarm))
-        if moment < self._sleep.deadline:
-            self._sleep.deadline = moment
+        self._sleep.deadline = min(self._sleep.deadline, moment)
 
     def _leave_remains(self) -> None:
         self._remains += 1

@@ -17,7 +17,6 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,23 +31,54 @@ __all__ = ["ConnInfo", "Exchange", "Handler"]
 _connection_ids = itertools.count(1)
 
 
-@dataclass(slots=True)
 class ConnInfo:
     """Facts about the connection an exchange came on.
 
+    Parameters:
+      socket: is asked for `sockname` when somebody wants to know.
+
     Attributes:
-      peername, sockname: as the socket gives them: (host, port[, flow, scope]) or a path; None for other streams.
+      peername: as the socket gives it: (host, port[, flow, scope]) or a path; None for other streams.
       tls: the `trio.SSLStream` of a TLS connection, None on a plain one.
-      ctx: room for the application, as long as the connection lives.
+      unix: whether it came on a unix socket.
       id: counts connections of this process.
     """
 
-    peername: Any = None
-    sockname: Any = None
-    tls: Any = None
-    unix: bool = False
-    ctx: SimpleNamespace = field(default_factory=SimpleNamespace)
-    id: int = field(default_factory=_connection_ids.__next__)
+    __slots__ = ("_ctx", "_socket", "_sockname", "id", "peername", "tls", "unix")
+
+    def __init__(
+        self,
+        peername: Any = None,
+        sockname: Any = None,
+        tls: Any = None,
+        unix: bool = False,
+        id: int | None = None,
+        socket: Any = None,
+    ) -> None:
+        self.peername = peername
+        self.tls = tls
+        self.unix = unix
+        self.id = next(_connection_ids) if id is None else id
+        self._sockname = sockname
+        self._socket = socket
+        self._ctx: SimpleNamespace | None = None
+
+    @property
+    def sockname(self) -> Any:
+        """The address of this side, as the socket gives it; None if there is none, or no longer."""
+        if self._sockname is None and self._socket is not None:
+            try:
+                self._sockname = self._socket.getsockname()
+            except OSError:
+                self._socket = None
+        return self._sockname
+
+    @property
+    def ctx(self) -> SimpleNamespace:
+        """Room for the application, as long as the connection lives."""
+        if self._ctx is None:
+            self._ctx = SimpleNamespace()
+        return self._ctx
 
     @property
     def scheme(self) -> str:

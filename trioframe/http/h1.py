@@ -136,6 +136,14 @@ class H1Connection:
             else:
                 inbox.data = data
 
+    def receive_head(self, data: bytes) -> Event:
+        """`receive_data` and `next_event` in one, for what is received while a request is awaited."""
+        if not self._inbox.data and self._reading is _HEAD and not self._cutter.begun:
+            if len(data) <= self._limits.max_head_size and (head := recognise(data, self._limits)) is not None:
+                return self._begin_request(head)
+        self.receive_data(data)
+        return self.next_event()
+
     def next_event(self) -> Event:
         """What the received bytes mean, one event at a time.
 
@@ -165,12 +173,27 @@ class H1Connection:
             if not block:
                 return self._wait_for_head()
             head = recognise(block, self._limits) or parse_head(block, self._limits)
-        self._may_switch = head.upgrade != b"" or head.method == "CONNECT"
-        self._expecting = head.expect_continue
+        return self._begin_request(head)
+
+    def _recognise_head(self) -> RequestHead | None:
+        """A plain head that has come whole and with little behind it; what this does not take, the cutter does."""
+        data = self._inbox.data
+        size = data.find(b"\r\n\r\n") + 4
+        if size < 4 or size > self._limits.max_head_size or len(data) - size > _LITTLE or type(data) is not bytes:
+            return None
+        head = recognise(data[:size], self._limits)
+        if head is not None:
+            self._inbox.data = data[size:]
+        return head
+
+    def _begin_request(self, head: RequestHead) -> RequestHead:
         self.response_state = advance(self.response_state, _STEP_REQUEST)
         self._head = head
+        self._expecting = head.expect_continue
         # What follows a refused CONNECT may be meant for the tunnel.
-        self.must_close = not head.keep_alive or head.method == "CONNECT"
+        connect = head.method == "CONNECT"
+        self._may_switch = connect or head.upgrade != b""
+        self.must_close = connect or not head.keep_alive
         length = head.content_length
         if length == 0:
             self._reading = _AT_END
@@ -181,24 +204,6 @@ class H1Connection:
         else:
             self._unread = length
             self._reading = _LENGTH
-        return head
-
-    def _recognise_head(self) -> RequestHead | None:
-        """A plain head that has come whole and with little behind it; what this does not take, the cutter does."""
-        data = self._inbox.data
-        size = data.find(b"\r\n\r\n") + 4
-        if size < 4 or size > self._limits.max_head_size or type(data) is not bytes:
-            return None
-        if size == len(data):
-            head = recognise(data, self._limits)
-            if head is not None:
-                self._inbox.data = b""
-            return head
-        if len(data) - size > _LITTLE:
-            return None
-        head = recognise(data[:size], self._limits)
-        if head is not None:
-            self._inbox.data = data[size:]
         return head
 
     def _wait_for_head(self) -> Event:

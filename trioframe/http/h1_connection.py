@@ -94,6 +94,7 @@ class H1Driver:
         self.transport = transport
         self.conn = conn
         self.settings = settings
+        self.terms = settings.terms
         self.wire = H1Connection(settings.limits)
         self.writer = Writer(transport, settings.send_timeout)
         self.spawn = spawn
@@ -177,8 +178,7 @@ class H1Driver:
                 if not self._begin_to_wait():
                     return True
                 while event is NEED_DATA:
-                    wire.receive_data(await receive_some(buffer_size))
-                    event = wire.next_event()
+                    event = wire.receive_head(await receive_some(buffer_size))
                     if self._idle and event is NEED_DATA:
                         # The deadline of a head is counted from its first byte, and does not move when more comes.
                         self._idle = False
@@ -187,10 +187,14 @@ class H1Driver:
             else:
                 # A pipelined request waits its turn, and the step makes the fresh context count.
                 await trio.lowlevel.cancel_shielded_checkpoint()
-            if not isinstance(event, RequestHead):  # where a request begins, h1 gives a head or says that none will come
+            if not isinstance(
+                event, RequestHead
+            ):  # where a request begins, h1 gives a head or says that none will come
                 return True
-            exchange = H1Exchange(self, event)
-            self._begin(exchange)
+            self.exchange = exchange = H1Exchange(self, event)
+            self._requests += 1
+            if self._requests == 1 or self._half_closed or self._requests >= self.settings.max_requests:
+                self._begin_unusually(exchange)
             try:
                 await self._handler(exchange)
                 if not exchange.finished:
@@ -232,9 +236,7 @@ class H1Driver:
 
     # --- one request -------------------------------------------------------------------------------------------------
 
-    def _begin(self, exchange: H1Exchange) -> None:
-        self.exchange = exchange
-        self._requests += 1
+    def _begin_unusually(self, exchange: H1Exchange) -> None:
         if self._requests >= self.settings.max_requests:
             self.closing = True
         if self._requests == 1:
@@ -367,6 +369,12 @@ class H1Driver:
         self.cancel()
         if self.exchange is not None:
             self.exchange.lifetime.force(within)
+
+    def fail(self, error: Exception) -> None:
+        """A task of this connection, other than its own, has failed: nothing of it can be relied on any more."""
+        logger.error("connection %d: failed in the server's own code", self.conn.id, exc_info=error)
+        self.transport.abort()
+        self.force(0)
 
     # --- told by the transport ---------------------------------------------------------------------------------------
 

@@ -44,13 +44,10 @@ class H1Exchange(Exchange):
 
     def __init__(self, connection: H1Driver, head: RequestHead) -> None:
         # Not by way of the base class, as this is done for every request.
-        settings = connection.settings
         self._connection = connection
         self.head = head
         self.conn = connection.conn
-        self.lifetime = Lifetime(
-            connection.spawn, grace=settings.cancel_grace, half_close=settings.half_close, standing=connection
-        )
+        self.lifetime = Lifetime(connection.spawn, connection.terms, connection)
         self.started_at = connection.now()
 
     def __repr__(self) -> str:
@@ -67,7 +64,7 @@ class H1Exchange(Exchange):
     def expire(self) -> None:
         """The request is over: see `Lifetime.end` and `RequestBody.expire`."""
         if self.lifetime.left is not None:
-            self.lifetime.left.set()  # nobody will tell of its peer any more
+            self.lifetime.end()
         if self._body is not None:
             self._body.expire()
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from ..config import Config
 from .limits import H1Limits
+from .terms import Terms
 
 __all__ = ["H1Settings"]
 
@@ -26,8 +26,7 @@ class H1Settings:
     linger_timeout: float
     drain_max_size: int
     max_requests: float
-    cancel_grace: float
-    half_close: Literal["disconnect", "allow"]
+    terms: Terms
 
     @classmethod
     def from_config(cls, config: Config) -> H1Settings:
@@ -49,6 +48,5 @@ class H1Settings:
             linger_timeout=config.LINGER_TIMEOUT,
             drain_max_size=config.DRAIN_MAX_SIZE,
             max_requests=config.MAX_REQUESTS_PER_CONNECTION,
-            cancel_grace=config.CANCEL_GRACE,
-            half_close=config.HALF_CLOSE,
+            terms=Terms(config.CANCEL_GRACE, config.HALF_CLOSE),
         )

@@ -45,6 +45,35 @@ _PLAIN: Final = re.compile(
 _METHODS: Final = {method.encode(): method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 
 
+class _PlainHead(RequestHead):
+    """A head that was recognised.  What all of them have in common stands in the class."""
+
+    __slots__ = ()
+    version = "1.1"
+    expect_continue = False
+    upgrade = b""
+
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        raw_path: bytes,
+        query_string: bytes,
+        authority: bytes,
+        headers: bytes,
+        content_length: int,
+        keep_alive: bool,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.raw_path = raw_path
+        self.query_string = query_string
+        self.authority = authority
+        self._headers = headers
+        self.content_length = content_length
+        self.keep_alive = keep_alive
+
+
 def recognise(block: bytes, limits: H1Limits) -> RequestHead | None:
     """Read a plain request head; None for any other.
 
@@ -55,18 +84,11 @@ def recognise(block: bytes, limits: H1Limits) -> RequestHead | None:
     if match is None:
         return None
     method, target, path, query, lines, host, length, connection = match.groups()
-    if host is None or len(target) > limits.max_target_size or block.count(b"\n") - 2 > limits.max_headers:
+    if host is None or (len(block) > limits.harmless_head_size and _exceeds(block, target, limits)):
         return None
-    return RequestHead(
-        _METHODS[method],
-        target,
-        path,
-        query or b"",
-        host,
-        lines,
-        "1.1",
-        int(length) if length is not None else 0,
-        False,
-        b"",
-        connection != b"close",
-    )
+    size = 0 if length is None else int(length)
+    return _PlainHead(_METHODS[method], target, path, query or b"", host, lines, size, connection != b"close")
+
+
+def _exceeds(block: bytes, target: bytes, limits: H1Limits) -> bool:
+    return len(target) > limits.max_target_size or block.count(b"\n") - 2 > limits.max_headers

@@ -51,13 +51,14 @@ from .alarm import Alarm
 from .blocks import WHY, Block, Cancellable, Shielded
 from .half_close import Ebb
 from .request_nursery import RequestNursery, Spawn
+from .terms import DEFAULT_TERMS, Terms
 
 __all__ = ["Lifetime", "Standing"]
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
 Ts = TypeVarTuple("Ts")
-
-DEFAULT_CANCEL_GRACE = 5.0
 
 # The functions of Trio in which a task stands that only lets others have their turn.
 _TURNS = frozenset({"checkpoint", "cancel_shielded_checkpoint"})
@@ -82,9 +83,7 @@ class Lifetime:
 
     Parameters:
       spawn: starts a task that the connection owns; used for `nursery`, only when it is used.
-      grace: seconds a handler may clean up after a `cancellable` block has been cancelled.
-      half_close: what a FIN of the peer means; "allow" ignores it.
-      standing: lends its scope to `run_in_turn`.
+      standing: lends its scope to `run_in_turn`; without one, `run_in_turn` is `run`.
 
     Attributes:
       scope: around the handler; None before it runs.
@@ -125,17 +124,9 @@ class Lifetime:
     _left_with: BaseException | None = None
     _result: Any = None
 
-    def __init__(
-        self,
-        spawn: Spawn,
-        *,
-        grace: float = DEFAULT_CANCEL_GRACE,
-        half_close: Literal["disconnect", "allow"] = "disconnect",
-        standing: Standing | None = None,
-    ) -> None:
+    def __init__(self, spawn: Spawn, terms: Terms = DEFAULT_TERMS, standing: Standing | None = None) -> None:
         self._spawn = spawn
-        self._grace = grace
-        self._half_close = half_close
+        self._terms = terms
         self._standing = standing
 
     # --- the boundary ------------------------------------------------------------------------------------------------
@@ -159,25 +150,25 @@ class Lifetime:
             self._over()
         raise RequestCancelled(self.settle())
 
-    async def run_in_turn(self, fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
-        """As `run`, in the standing scope.
+    async def run_in_turn(self, fn: Callable[[A, B], Awaitable[T]], a: A, b: B) -> T:
+        """As `run`, in the standing scope, `fn(a, b)`.
 
         If that was cancelled, `unwinding` is set, and what it returns or raises is not meant for the caller: nothing more
         is to be awaited before the scope was left.  Then `outcome` returns or raises it.
         """
         standing = self._standing
         if standing is None:
-            return await self.run(fn, *args)
+            return await self.run(fn, a, b)
         self._running = True
         self._task = standing.task
         self.scope = standing.scope
-        self._timer = standing.alarm
-        standing.alarm.deadline = self._deadline
+        self._timer = alarm = standing.alarm
+        alarm.deadline = self._deadline
         if self.disconnected or self.reason is not None:
             self._begin(standing.task)
             self._arrange()
         try:
-            result = await fn(*args)
+            result = await fn(a, b)
             if self._nursery is not None:
                 await self._nursery.join()
         except BaseException as exc:
@@ -378,7 +369,7 @@ class Lifetime:
 
     def peer_half_closed(self) -> None:
         """The peer sent FIN: it will send no more, but it may still read."""
-        if self._half_close == "disconnect":
+        if self._terms.half_close == "disconnect":
             self._mark_disconnected()
             if self._running and self._on_disconnect == "cancel":
                 self._begin_disconnected()
@@ -416,6 +407,11 @@ class Lifetime:
         self._sending = False
         if self.ebb is not None:
             self.ebb.restart()
+
+    def end(self) -> None:
+        """The request is over: nobody will tell of its peer any more, so whoever still waits for that is let go."""
+        if self.left is not None:
+            self.left.set()
 
     async def wait_disconnected(self) -> None:
         """Wait until the peer has left, or the request is over.  Cancellation leaves nothing behind."""
@@ -511,5 +507,5 @@ class Lifetime:
         self._blocks = tuple(other for other in self._blocks if other is not block)
         if caught and block.defers:
             self.settle()
-            self._grace_until = min(self._grace_until, trio.current_time() + self._grace)
+            self._grace_until = min(self._grace_until, trio.current_time() + self._terms.grace)
         self._arrange()

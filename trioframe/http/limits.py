@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["H1Limits"]
 
@@ -19,6 +19,7 @@ class H1Limits:
       max_chunk_overhead: one chunk size line; and all chunked framing beyond a fair share per chunk (400, RFC 9112
         section 7.1.1).
       max_trailer_size: the trailer section (431).
+      harmless_head_size: a well-formed head of no more bytes is within all limits of a head.
     """
 
     max_head_size: int = 16384
@@ -27,3 +28,8 @@ class H1Limits:
     max_leading_crlf: int = 2
     max_chunk_overhead: int = 16384
     max_trailer_size: int = 16384
+    harmless_head_size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        lines = self.max_headers * len("a: b\r\n")
+        object.__setattr__(self, "harmless_head_size", min(self.max_head_size, self.max_target_size, lines))

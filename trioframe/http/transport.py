@@ -34,6 +34,8 @@ class PeerListener(Protocol):
 class Transport(trio.abc.Stream):
     """A Trio stream with a watch on its peer."""
 
+    __slots__ = ()
+
     @abstractmethod
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """As `trio.abc.ReceiveStream`, with nothing but `bytes`."""

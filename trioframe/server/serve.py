@@ -27,10 +27,11 @@ from __future__ import annotations
 import errno
 import logging
 import math
+import socket
 import ssl as ssl_module
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 import trio
 
@@ -42,6 +43,8 @@ from ..http.exchange import ConnInfo, Handler
 from ..http.h1_connection import H1Driver, Observer
 from ..http.h1_settings import H1Settings
 from ..http.transport import Transport
+from .accepting import accepting
+from .connection_tasks import ConnectionTasks
 from .reactor import Reactor
 from .sockets import conn_info, transport_beneath
 from .tls import describe_handshake_failure, wrap
@@ -147,7 +150,7 @@ class Server:
         """Serve one connection, until it is over or `shutdown` has drained it.  It is closed then."""
         self._open += 1
         async with self._machinery(), trio.open_nursery() as nursery:
-            nursery.start_soon(self._serve_alone, stream, ssl, nursery.cancel_scope)
+            nursery.start_soon(self._serve_alone, stream, ssl, nursery)
             try:
                 await self._stopping.wait()
                 await self._drain()
@@ -157,11 +160,11 @@ class Server:
             nursery.cancel_scope.cancel(reason="the server stops now")
 
     async def _serve_alone(
-        self, stream: trio.abc.Stream, ssl: ssl_module.SSLContext | None, scope: trio.CancelScope
+        self, stream: trio.abc.Stream, ssl: ssl_module.SSLContext | None, nursery: trio.Nursery
     ) -> None:
         # In a task of its own, as its context variables are changed for each request.
-        await self._serve_connection(stream, ssl)
-        scope.cancel(reason="the connection has ended")
+        await self._serve_connection(stream, conn_info(stream), ssl, nursery)
+        nursery.cancel_scope.cancel(reason="the connection has ended")
 
     @asynccontextmanager
     async def _machinery(self) -> AsyncIterator[None]:
@@ -187,12 +190,12 @@ class Server:
         ssl: ssl_module.SSLContext | None,
         connections: trio.Nursery,
     ) -> None:
-        async with listener:
+        async with accepting(listener, in_batches=self._reactor is not None) as accept:
             while True:
                 while self._open >= self._max_connections:
                     await self._changed.park()
                 try:
-                    stream = await listener.accept()
+                    accepted = await accept(self._max_connections - self._open)
                 except OSError as exc:
                     if exc.errno in GONE_ALREADY:
                         continue
@@ -201,8 +204,9 @@ class Server:
                     self._warn_of_starvation(exc)
                     await self._wait_for_room()
                     continue
-                self._open += 1
-                connections.start_soon(self._serve_connection, stream, ssl)
+                self._open += len(accepted)
+                for stream, conn in accepted:
+                    connections.start_soon(self._serve_connection, stream, conn, ssl, connections)
 
     def _warn_of_starvation(self, error: OSError) -> None:
         # Once in a while: in an overload every connection that ends lets one in, and the next one not.
@@ -217,14 +221,31 @@ class Server:
 
     # --- one connection ----------------------------------------------------------------------------------------------
 
-    async def _serve_connection(self, stream: trio.abc.Stream, ssl: ssl_module.SSLContext | None) -> None:
-        """A whole connection, contained.  It has been counted; it is uncounted here."""
+    async def _serve_connection(
+        self,
+        stream: trio.abc.Stream | socket.socket,
+        conn: ConnInfo,
+        ssl: ssl_module.SSLContext | None,
+        nursery: trio.Nursery,
+    ) -> None:
+        """A whole connection, contained.  It has been counted; it is uncounted here.
+
+        Parameters:
+          nursery: for what the connection starts; it ends before this does.
+        """
+        tasks = ConnectionTasks(nursery)
         try:
+            stream = self._on_reactor(stream)
             try:
-                if self._reactor is not None and type(stream) is trio.SocketStream:
-                    stream = self._reactor.take_over(stream)
-                await self._speak(stream, ssl)
+                transport = await self._transport(stream, conn, ssl, tasks)
+                if transport is not None:
+                    driver = self._driver(transport, conn, tasks)
+                    try:
+                        await driver.run()
+                    finally:
+                        self._drivers.discard(driver)
             finally:
+                await tasks.aclose()
                 await close_now(stream)
         except (Exception, BaseExceptionGroup) as exc:  # noqa: BLE001 - contained: no connection ends another
             _contain(exc)
@@ -232,39 +253,40 @@ class Server:
             self._open -= 1
             self._changed.unpark_all()
 
-    async def _speak(self, stream: trio.abc.Stream, ssl: ssl_module.SSLContext | None) -> None:
-        async with trio.open_nursery() as nursery:
-            conn = conn_info(stream)
-            if ssl is not None:
-                tls = wrap(stream, ssl, linger_timeout=self._settings.linger_timeout)
-                if await self._handshake(tls, conn):
-                    await self._drive(tls, conn, nursery)
-            elif not isinstance(stream, trio.SSLStream) or await self._handshake(stream, conn):
-                await self._drive(stream, conn, nursery)
-            nursery.cancel_scope.cancel(reason="the connection has ended")
+    def _on_reactor(self, stream: trio.abc.Stream | socket.socket) -> trio.abc.Stream:
+        if self._reactor is not None and type(stream) is trio.SocketStream:
+            return self._reactor.take_over(stream)
+        if isinstance(stream, socket.socket):  # accepted for the reactor
+            return cast("Reactor", self._reactor).adopt(stream)
+        return stream
 
-    async def _drive(self, stream: trio.abc.Stream, conn: ConnInfo, nursery: trio.Nursery) -> None:
+    async def _transport(
+        self, stream: trio.abc.Stream, conn: ConnInfo, ssl: ssl_module.SSLContext | None, tasks: ConnectionTasks
+    ) -> Transport | None:
+        """What the connection speaks on; None if it could not begin to."""
+        if ssl is not None:
+            stream = wrap(stream, ssl, linger_timeout=self._settings.linger_timeout)
+        if isinstance(stream, trio.SSLStream) and not await self._handshake(stream, conn):
+            return None
         if isinstance(stream, Transport):
-            transport = stream
-        else:
-            socket = transport_beneath(stream)
-            transport = WatchedStream(stream, nursery.start_soon, self._settings.buffer_size, socket)
+            return stream
+        return WatchedStream(stream, tasks.start_soon, self._settings.buffer_size, transport_beneath(stream))
+
+    def _driver(self, transport: Transport, conn: ConnInfo, tasks: ConnectionTasks) -> H1Driver:
         driver = H1Driver(
             transport,
             self._handler,
             conn=conn,
             settings=self._settings,
             alarms=self._alarms,
-            spawn=nursery.start_soon,
+            spawn=tasks.start_soon,
             observer=self._observer,
         )
+        tasks.failed = driver.fail
         self._drivers.add(driver)
         if self._stopping.is_set():
             driver.drain()
-        try:
-            await driver.run()
-        finally:
-            self._drivers.discard(driver)
+        return driver
 
     async def _handshake(self, tls: trio.SSLStream[trio.abc.Stream], conn: ConnInfo) -> bool:
         """Begin to speak TLS; False, with one line in the log, if the peer cannot."""

@@ -39,6 +39,8 @@ from .watch import Watch
 __all__ = ["ALL_REASONS", "Reason", "Scenario", "Trial"]
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
 Ts = TypeVarTuple("Ts")
 
 Reason = Literal["disconnect", "timeout", "shutdown", "application"]
@@ -267,6 +269,6 @@ class _ObservedLifetime(Lifetime):
         with _trials[self].handling(self):
             return await super().run(fn, *args)
 
-    async def run_in_turn(self, fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+    async def run_in_turn(self, fn: Callable[[A, B], Awaitable[T]], a: A, b: B) -> T:
         with _trials[self].handling(self):
-            return await super().run_in_turn(fn, *args)
+            return await super().run_in_turn(fn, a, b)

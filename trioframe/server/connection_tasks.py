@@ -1,0 +1,94 @@
+"""The tasks that a connection has beside its own, in a nursery that is opened when the first of them is started.
+
+Most connections never start one, and a nursery costs more memory than all else that an idle connection holds.  So the
+nursery is opened by a *host*, a task beside that of the connection, when it is first needed.
+
+Rules of this file:
+
+* The host never outlives the connection: whoever owns the connection awaits `aclose` in any case.
+* What one of the tasks raises ends the others, and is told to `failed`, who ends the connection; no other hears of it.
+
+It must not know what the tasks do.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from ..http.containment import split_fatal
+
+__all__ = ["ConnectionTasks"]
+
+logger = logging.getLogger("trioframe.server")
+
+
+def _log(error: Exception) -> None:
+    logger.error("a connection failed in the server's own code", exc_info=error)
+
+
+class ConnectionTasks:
+    """See the top of this file.
+
+    Parameters:
+      nursery: where the host runs.
+
+    Attributes:
+      failed: called with what a task has raised, in the task of the host.
+    """
+
+    __slots__ = ("_host", "_nursery", "failed")
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.failed: Callable[[Exception], None] = _log
+        self._nursery = nursery
+        self._host: _Host | None = None
+
+    def start_soon(self, async_fn: Callable[[], Awaitable[object]]) -> None:
+        """Start a task and do not wait for it; see `Spawn`."""
+        if self._host is None:
+            self._host = _Host(self)
+            self._nursery.start_soon(self._host.run)
+        self._host.start_soon(async_fn)
+
+    async def aclose(self) -> None:
+        """Cancel the tasks and wait for them; as in any nursery, nothing cancels that wait."""
+        if self._host is not None:
+            self._host.scope.cancel(reason="the connection has ended")
+            with trio.CancelScope(shield=True):
+                await self._host.done.wait()
+
+
+class _Host:
+    """The task that holds the nursery."""
+
+    def __init__(self, tasks: ConnectionTasks) -> None:
+        self.scope = trio.CancelScope()
+        self.done = trio.Event()
+        self._tasks = tasks
+        self._nursery: trio.Nursery | None = None
+        self._queued: list[Callable[[], Awaitable[object]]] = []
+
+    def start_soon(self, async_fn: Callable[[], Awaitable[object]]) -> None:
+        if self._nursery is None:
+            self._queued.append(async_fn)
+        else:
+            self._nursery.start_soon(async_fn)
+
+    async def run(self) -> None:
+        try:
+            with self.scope:
+                async with trio.open_nursery() as self._nursery:
+                    for async_fn in self._queued:
+                        self._nursery.start_soon(async_fn)
+                    await trio.sleep_forever()
+        except (Exception, BaseExceptionGroup) as exc:  # noqa: BLE001 - `failed` tells
+            errors, fatal = split_fatal(exc)
+            if errors is not None:
+                self._tasks.failed(errors)
+            if fatal is not None:
+                raise fatal from None
+        finally:
+            self.done.set()
