@@ -148,7 +148,7 @@ async def test_a_reset_is_told(pair: tuple[trio.SocketStream, ReactorStream]) ->
     with pytest.raises(trio.BrokenResourceError):
         await server.send_all(b"x")
     with trio.fail_after(1):
-        await server.linger(60)
+        await server.linger()
     await server.aclose()
 
 
@@ -231,7 +231,7 @@ async def test_a_close_wakes_who_waits(pair: tuple[trio.SocketStream, ReactorStr
 async def test_lingering_reads_on(pair: tuple[trio.SocketStream, ReactorStream]) -> None:
     client, server = pair
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(server.linger, 5)
+        nursery.start_soon(server.linger)
         assert await client.receive_some() == b""
         await client.send_all(b"still sending" * 1000)
         await client.send_eof()

@@ -145,7 +145,7 @@ async def test_lingering_says_the_end_and_reads_on(pair: Pair, watched: bool) ->
         pair.stream.watch(pair.listener)
         await trio.testing.wait_all_tasks_blocked()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pair.stream.linger, 5)
+        nursery.start_soon(pair.stream.linger)
         assert await pair.client.receive_some() == b""
         await pair.client.send_all(b"still sending")
         await trio.testing.wait_all_tasks_blocked()
@@ -157,7 +157,7 @@ async def test_no_lingering_behind_the_end(pair: Pair) -> None:
     await pair.client.send_eof()
     await trio.testing.wait_all_tasks_blocked()
     with trio.fail_after(1):
-        await pair.stream.linger(60)
+        await pair.stream.linger()
 
 
 async def test_the_rest_is_the_stream_s_own(pair: Pair) -> None:

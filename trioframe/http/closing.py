@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import trio
 
+from .transport import Transport
+
 __all__ = ["close_now"]
 
 
 async def close_now(resource: trio.abc.AsyncResource) -> None:
     """Close `resource` without being polite, and without replacing what is being raised."""
+    if isinstance(resource, Transport) and resource.close_nowait():
+        return
     with trio.CancelScope(shield=True) as scope:
         scope.cancel()
         await resource.aclose()

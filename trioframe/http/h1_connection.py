@@ -134,8 +134,8 @@ class H1Driver:
 
     async def _linger(self, patience: float) -> None:
         patience = min(patience, DRAIN_LINGER if self._draining else math.inf, self.settings.linger_timeout)
-        with trio.CancelScope() as self._parting:
-            await self.transport.linger(patience)
+        with trio.CancelScope(deadline=self.now() + patience) as self._parting:
+            await self.transport.linger()
 
     async def _serve_requests(self) -> float:
         """Serve one request after the other; how many seconds to linger for the peer then.
@@ -177,8 +177,11 @@ class H1Driver:
             if event is NEED_DATA:
                 if not self._begin_to_wait():
                     return True
+                # The first request has often come before its connection was accepted.
+                data = None if self._requests else self.transport.receive_nowait(buffer_size)
                 while event is NEED_DATA:
-                    event = wire.receive_head(await receive_some(buffer_size))
+                    event = wire.receive_head(await receive_some(buffer_size) if data is None else data)
+                    data = None
                     if self._idle and event is NEED_DATA:
                         # The deadline of a head is counted from its first byte, and does not move when more comes.
                         self._idle = False

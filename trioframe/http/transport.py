@@ -40,6 +40,13 @@ class Transport(trio.abc.Stream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """As `trio.abc.ReceiveStream`, with nothing but `bytes`."""
 
+    def receive_nowait(self, max_bytes: int) -> bytes | None:
+        """What can be received without waiting, b"" at the end; None if this transport only knows how to wait.
+
+        No checkpoint, as with `send_nowait`.  Raises as `receive_some`.
+        """
+        return None
+
     def send_nowait(self, data: bytes | memoryview) -> int:
         """How many bytes of `data` could be sent without waiting; 0 if this transport only knows how to wait.
 
@@ -52,12 +59,16 @@ class Transport(trio.abc.Stream):
         """Report the peer's going to `listener` from now on; None for nobody."""
 
     @abstractmethod
-    async def linger(self, timeout: float) -> None:
-        """Close gently: say that nothing more comes, then read and discard until the peer closes, `timeout` s at most.
+    async def linger(self) -> None:
+        """Close gently: say that nothing more comes, then read and discard until the peer closes, or has sent too much.
 
         A connection closed while the peer still sends would reset it, and destroy the answer on its way (RFC 9112 9.6).
-        Raises nothing but cancellation.
+        Raises nothing but cancellation; the caller bounds the time.  The stream is still to be closed.
         """
+
+    def close_nowait(self) -> bool:
+        """Close at once, if this transport can do that without waiting; whether it could."""
+        return False
 
     @abstractmethod
     def abort(self) -> None:

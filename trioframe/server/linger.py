@@ -13,18 +13,19 @@ It must not know what was sent, nor TLS: beneath TLS a `LingeringStream` does it
 from __future__ import annotations
 
 import contextlib
+import math
 
 import trio
 
 from ..http.closing import close_now
 
-__all__ = ["LingeringStream", "linger"]
+__all__ = ["LingeringStream", "discard", "linger"]
 
 MAX_SIZE = 16 * 1024 * 1024  # bytes read and thrown away: more than any kernel holds of a peer that still sends
 _CHUNK = 64 * 1024  # bytes
 
 
-async def linger(stream: trio.abc.Stream, *, timeout: float, max_bytes: int = MAX_SIZE) -> None:
+async def linger(stream: trio.abc.Stream, *, timeout: float = math.inf, max_bytes: int = MAX_SIZE) -> None:
     """Send the end of the stream, then read and discard until the peer's.
 
     A stream that has no half-close (such as TLS) is closed, in its own way, instead.
@@ -43,8 +44,13 @@ async def linger(stream: trio.abc.Stream, *, timeout: float, max_bytes: int = MA
             await stream.aclose()
             return
         await stream.send_eof()
-        while max_bytes > 0 and (data := await stream.receive_some(_CHUNK)):
-            max_bytes -= len(data)
+        await discard(stream, max_bytes)
+
+
+async def discard(stream: trio.abc.ReceiveStream, max_bytes: int = MAX_SIZE) -> None:
+    """Receive until the end of the stream, or until it is at least `max_bytes`, and throw it away."""
+    while max_bytes > 0 and (data := await stream.receive_some(_CHUNK)):
+        max_bytes -= len(data)
 
 
 class LingeringStream(trio.abc.HalfCloseableStream):

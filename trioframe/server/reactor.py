@@ -36,7 +36,7 @@ import trio
 from trio.lowlevel import Abort, Task, checkpoint_if_cancelled, current_task, reschedule, wait_task_rescheduled
 
 from ..http.transport import PeerListener, Transport
-from .linger import linger
+from .linger import discard
 from .sockets import reset_on_close
 
 __all__ = ["Reactor", "ReactorStream"]
@@ -113,6 +113,23 @@ if Reactor.available:
 
 class ReactorStream(Transport, trio.abc.HalfCloseableStream):
     """A connected socket; made by `Reactor.adopt`."""
+
+    __slots__ = (
+        "_eof_sent",
+        "_fileno",
+        "_gone",
+        "_half_closed",
+        "_listener",
+        "_reactor",
+        "_readable",
+        "_reader",
+        "_recv",
+        "_send",
+        "_sending",
+        "_writable",
+        "_writer",
+        "socket",
+    )
 
     def __init__(self, reactor: Reactor, sock: socket.socket) -> None:
         self.socket = sock
@@ -273,14 +290,17 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
     async def send_eof(self) -> None:
         with self._sole_sender():
             await trio.lowlevel.checkpoint()
-            if self._fileno < 0:
-                raise trio.ClosedResourceError("this stream was closed")
-            if not self._eof_sent:
-                self._eof_sent = True
-                try:
-                    self.socket.shutdown(socket.SHUT_WR)
-                except OSError as exc:
-                    raise self._translate(exc) from exc
+            self._send_eof()
+
+    def _send_eof(self) -> None:
+        if self._fileno < 0:
+            raise trio.ClosedResourceError("this stream was closed")
+        if not self._eof_sent:
+            self._eof_sent = True
+            try:
+                self.socket.shutdown(socket.SHUT_WR)
+            except OSError as exc:
+                raise self._translate(exc) from exc
 
     # --- ending ------------------------------------------------------------------------------------------------------
 
@@ -293,7 +313,7 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
             self._listener.peer_reset()
         return trio.BrokenResourceError(f"the connection broke: {error.strerror}")
 
-    def _close(self) -> None:
+    def close_nowait(self) -> bool:
         if self._fileno >= 0:
             self._reactor._forget(self._fileno)
             self._fileno = -1
@@ -301,14 +321,18 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
             self._readable = self._writable = True  # so that who waits tries, and is told
             self._wake_reader()
             self._wake_writer()
+        return True
 
     async def aclose(self) -> None:
-        self._close()
+        self.close_nowait()
         await trio.lowlevel.checkpoint()
 
-    async def linger(self, timeout: float) -> None:
-        if not self._gone:
-            await linger(self, timeout=timeout)
+    async def linger(self) -> None:
+        if self._gone or self._sending:
+            return
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            self._send_eof()
+            await discard(self)
 
     def abort(self) -> None:
         reset_on_close(self)

@@ -146,12 +146,12 @@ class WatchedStream(Transport):
     async def aclose(self) -> None:
         await self.stream.aclose()
 
-    async def linger(self, timeout: float) -> None:
+    async def linger(self) -> None:
         if self._reading_ahead:
             self._reader.cancel()
             await self._reader_done.wait()
         if self._error is None:
-            await linger(self.stream, timeout=timeout)
+            await linger(self.stream)
 
     def abort(self) -> None:
         reset_on_close(self.stream)
