@@ -2,12 +2,15 @@
 
 PYTHON ?= python3
 VENV := .venv
+BENCH_VENV := .bench-venv
 BIN := $(VENV)/bin
 # Newer than pyproject.toml: what it asks for is installed.
 READY := $(VENV)/.ready
+BENCH_READY := $(BENCH_VENV)/.ready
+FUZZ_READY := $(VENV)/.fuzz-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format docs coverage abuse clean
+.PHONY: help run test check format docs coverage fuzz abuse bench clean
 
 help:
 	@echo 'make run       serve examples/hello.py on http://127.0.0.1:8000'
@@ -16,7 +19,9 @@ help:
 	@echo 'make format    mend what lint and formatting can mend by themselves'
 	@echo 'make docs      serve the documentation on http://127.0.0.1:8001'
 	@echo 'make coverage  run the tests with branch coverage'
+	@echo 'make fuzz      search for heads that the fast lane misreads, a minute; make fuzz FUZZ="-max_total_time=600" is longer'
 	@echo 'make abuse     attack the server and measure it, some 9 minutes; make abuse ATTACKS="--quick" is faster'
+	@echo 'make bench     measure it side by side with its peers, some 11 minutes; make bench BENCH="--quick" is faster'
 	@echo 'make clean     remove everything that is generated, .venv too'
 
 $(READY): pyproject.toml
@@ -48,10 +53,28 @@ coverage: $(READY)
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report
 
+# By itself, as nothing else needs it and not every system has it.
+$(FUZZ_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary atheris --editable '.[fuzz]' || \
+		{ echo 'make fuzz needs atheris, and there is none for this Python on this system: try Linux and CPython'; exit 1; }
+	touch $@
+
+fuzz: $(FUZZ_READY)
+	$(BIN)/python fuzz/head_target.py $(FUZZ)
+
 abuse: $(READY)
 	$(BIN)/python benchmarks/abuse.py $(ATTACKS)
 
+# Of the same Python as the project's own environment: otherwise the ratios would say nothing.
+$(BENCH_READY): benchmarks/peers.txt | $(READY)
+	test -x $(BENCH_VENV)/bin/python || $(BIN)/python -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/peers.txt
+	touch $@
+
+bench: $(READY) $(BENCH_READY)
+	$(BIN)/python benchmarks/bench.py $(BENCH)
+
 clean:
-	rm -rf $(VENV) build dist site htmlcov .coverage .coverage.* .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) build dist site htmlcov .coverage .coverage.* .hypothesis
 	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find trioframe tests examples -type d -name __pycache__ -prune -exec rm -rf {} +
+	find trioframe tests examples benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +

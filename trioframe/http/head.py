@@ -36,7 +36,7 @@ _PLAIN: Final = re.compile(
     rb"((?:"
     rb"(?!(?i:host|content-length|connection|transfer-encoding|upgrade|expect):)"
     rb"[0-9A-Za-z_-]++: [!-~][ -~]*+(?<! )\r\n"
-    rb"|[Hh]ost: (?(6)(?!))([0-9A-Za-z._-]++(?::[0-9]{1,4}+)?+)\r\n"
+    rb"|[Hh]ost: (?(6)(?!))([0-9A-Za-z._-]++(?::(?:[1-5][0-9]{4}|6[0-4][0-9]{3}|[0-9]{1,4}))?)\r\n"
     rb"|[Cc]ontent-[Ll]ength: (?(7)(?!))([0-9]{1,15}+)\r\n"
     rb"|[Cc]onnection: (?(8)(?!))([Kk]eep-[Aa]live|close)\r\n"
     rb")*)\r\n"

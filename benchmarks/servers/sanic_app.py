@@ -1,0 +1,67 @@
+"""The workloads as a user of Sanic would write them.
+
+    python sanic_app.py PORT
+
+Its fastest documented way to run in one process: uvloop, which it takes by itself, no access log, no manager process.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from order import receipt
+from sanic import HTTPResponse, Request, Sanic, json, raw, text
+
+LARGE = b"x" * 100_000
+PIECE = b"x" * (16 * 1024)
+
+app = Sanic("bench", configure_logging=False)
+app.config.ACCESS_LOG = False
+app.config.REQUEST_MAX_SIZE = 2**30  # it counts streamed bodies too
+
+# THE SEAT FOR MIDDLEWARE: one for requests and one for responses of /order; see trioframe_app.py.
+
+
+@app.get("/")
+async def hello(request: Request) -> HTTPResponse:
+    return text("Hello, world!")
+
+
+@app.post("/order/<id:int>")
+async def order(request: Request, id: int) -> HTTPResponse:
+    args = request.args
+    return json(
+        receipt(
+            id,
+            request.json,
+            page=args.get("page"),
+            sort=args.get("sort"),
+            currency=args.get("currency"),
+            request=request.headers["x-request-id"],
+        )
+    )
+
+
+@app.get("/large")
+async def large(request: Request) -> HTTPResponse:
+    return raw(LARGE)
+
+
+@app.get("/download")
+async def download(request: Request) -> None:
+    response = await request.respond(content_type="application/octet-stream")
+    for _ in range(64):
+        await response.send(PIECE)
+    await response.eof()
+
+
+@app.post("/upload", stream=True)
+async def upload(request: Request) -> HTTPResponse:
+    size = 0
+    async for chunk in request.stream:
+        size += len(chunk)
+    return text(str(size))
+
+
+if __name__ == "__main__":
+    app.run("127.0.0.1", int(sys.argv[1]), single_process=True, access_log=False, debug=False, motd=False)

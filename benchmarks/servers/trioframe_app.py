@@ -1,0 +1,59 @@
+"""The workloads as a user of trioframe would write them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+
+from order import Receipt, receipt
+
+from trioframe import App, Request, Response, raw, text
+
+LARGE = b"x" * 100_000
+PIECE = b"x" * (16 * 1024)
+
+# A connection is not closed because it had its share of requests: no peer does that here.
+app = App("bench", config={"MAX_REQUESTS_PER_CONNECTION": math.inf}, env_prefix=None)
+
+# THE SEAT FOR MIDDLEWARE: one for requests and one for responses of /order, here and in the peers, once there are any.
+
+
+@app.get("/")
+async def hello(request: Request) -> Response:
+    return text("Hello, world!")
+
+
+@app.post("/order/<id:int>")
+async def order(request: Request, id: int) -> Receipt:
+    args = request.args
+    return receipt(
+        id,
+        request.json,
+        page=args["page"],
+        sort=args["sort"],
+        currency=args["currency"],
+        request=request.headers["x-request-id"],
+    )
+
+
+@app.get("/large")
+async def large(request: Request) -> Response:
+    return raw(LARGE)
+
+
+@app.get("/download")
+async def download(request: Request) -> AsyncIterator[bytes]:
+    return pieces()
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    for _ in range(64):
+        yield PIECE
+
+
+@app.post("/upload", stream=True)
+async def upload(request: Request) -> str:
+    size = 0
+    async for chunk in request.stream:
+        size += len(chunk)
+    return str(size)
