@@ -84,9 +84,11 @@ class Dispatcher:
                 request.route = found.route
                 if found.on_disconnect != "cancel":
                     lifetime.on_disconnect = found.on_disconnect
-                if head.content_length == 0:
+                handle = self._receive_and_handle
+                if head.content_length == 0 or (not found.route.stream and request.take_body(found.request_max_size)):
+                    handle = self._handle
                     lifetime.limit_start(found.timeout, exchange.started_at)
-                whole = await lifetime.run_in_turn(self._handle, request, found)
+                whole = await lifetime.run_in_turn(handle, request, found)
                 if lifetime.unwinding:
                     exchange.unfinished = partial(self._conclude, request)
                     return
@@ -135,13 +137,11 @@ class Dispatcher:
         return self._planned[match.route]
 
     async def _handle(self, request: Request, planned: PlannedRoute) -> Whole | None:
-        """Inside the lifetime: the body, the endpoint, and the stream it may have returned.
+        """Inside the lifetime: the endpoint, and the stream it may have returned.
 
         Gives the response if it is still to be sent; if the handler has begun one by itself, that is still to be ended.
         """
         exchange = request.exchange
-        if exchange.head.content_length != 0:
-            await self._receive_body(request, planned)
         result = await planned.endpoint(request, **request.match_info)
         if request.response_stream is not None or exchange.responded:
             if result is not None:
@@ -156,14 +156,15 @@ class Dispatcher:
         await send(exchange, response)
         return None
 
-    async def _receive_body(self, request: Request, planned: PlannedRoute) -> None:
-        """Receive it, unless the handler is to read it as a stream; the limit of the handler's time begins then."""
+    async def _receive_and_handle(self, request: Request, planned: PlannedRoute) -> Whole | None:
+        """As `_handle`, when a body has to be waited for first, or is to be read as a stream."""
         exchange = request.exchange
         exchange.body.request_max_size = planned.request_max_size
         exchange.body.timeout = planned.body_timeout
         if not planned.route.stream:
             await request.receive_body()
-        exchange.lifetime.limit_start(planned.timeout)
+        exchange.lifetime.limit_start(planned.timeout)  # whose client sends slowly is not slow
+        return await self._handle(request, planned)
 
     def _to_response(self, result: Any) -> Response:
         """A handler's return value as a response."""

@@ -256,6 +256,14 @@ class Request:
         """The body to be read piece by piece, also to limit its size by ``request.stream.request_max_size``."""
         return self.exchange.body
 
+    def take_body(self, limit: float) -> bool:
+        """Keep the body, as `receive_body` does, if it has come whole and is no larger than `limit`; whether it was."""
+        body = self.exchange.take_body(limit)
+        if body is None:
+            return False
+        self._body = body
+        return True
+
     async def receive_body(self) -> bytes:
         """Read what is left of the body, once, and keep it; further calls, also at the same time, get the same.
 

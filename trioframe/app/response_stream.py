@@ -16,11 +16,18 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
+import trio
+
 from ..errors import LocalProtocolError
 from ..http.exchange import Exchange
 from .response import Response
 
 __all__ = ["ResponseStream", "pieces_of"]
+
+# How much a stream may send, when it need not wait, before others have their turn.  A piece counts for more than its
+# bytes, as it costs more than to copy them.
+WORK_PER_TURN = 64 * 1024  # bytes
+WORK_PER_PIECE = 2 * 1024
 
 
 class ResponseStream:
@@ -57,20 +64,34 @@ class ResponseStream:
 
         If cancelled, an unknown part was sent and the response cannot be continued.
         """
+        await self._exchange.send_data(self._octets(data))
+
+    async def send_from(self, body: AsyncIterable[bytes | str]) -> None:
+        """Send each piece as `send` does, and close `body` in any case; for HEAD none is asked for.
+
+        Others have their turn not behind each piece, but behind some.
+        """
+        async with pieces_of(body) as pieces:
+            if self._exchange.head.method == "HEAD":
+                return
+            write, work = self._exchange.write_data, 0
+            async for piece in pieces:
+                data = self._octets(piece)
+                work = 0 if await write(data) else work + len(data) + WORK_PER_PIECE
+                if work >= WORK_PER_TURN:
+                    await trio.lowlevel.checkpoint()
+                    work = 0
+
+    def _octets(self, data: bytes | str) -> bytes:
+        if type(data) is bytes and not self.ended:
+            return data
         if self.ended:
             raise LocalProtocolError("nothing can be sent after eof(): the response has ended")
         if isinstance(data, str):
-            data = data.encode()
-        elif not isinstance(data, bytes | bytearray | memoryview):
+            return data.encode()
+        if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"a piece of a response is bytes or str, not {type(data).__name__}")
-        await self._exchange.send_data(bytes(data))
-
-    async def send_from(self, body: AsyncIterable[bytes | str]) -> None:
-        """Send each piece as `send` does, and close `body` in any case; for HEAD none is asked for."""
-        async with pieces_of(body) as pieces:
-            if self._exchange.head.method != "HEAD":
-                async for piece in pieces:
-                    await self.send(piece)
+        return bytes(data)
 
     async def eof(self) -> None:
         """End the response; once is enough, and again is harmless.

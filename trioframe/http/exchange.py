@@ -129,6 +129,13 @@ class Exchange(ABC):
     def body(self) -> RequestBody:
         """The request's body; made when it is first asked for, as most requests have none."""
 
+    def take_body(self, limit: float) -> bytes | None:
+        """The whole body, if it has come already, is no larger than `limit` bytes, and nothing of it was read; or None.
+
+        Nothing of it is left for `body` then.
+        """
+        return None
+
     @abstractmethod
     async def send_response(
         self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, reason: str | None = None
@@ -164,6 +171,14 @@ class Exchange(ABC):
     @abstractmethod
     async def send_data(self, data: bytes) -> None:
         """Send a piece of the body, in one write; b"" sends the head alone if it is still held.  Raises as above."""
+
+    async def write_data(self, data: bytes) -> bool:
+        """As `send_data`, but a checkpoint only if it has to wait; whether it was one.
+
+        For many pieces in a row, by whoever sees to it that others have their turn.
+        """
+        await self.send_data(data)
+        return True
 
     @abstractmethod
     async def send_end(self, trailers: RawHeaders = ()) -> None:

@@ -225,6 +225,13 @@ class H1Connection:
             self.body_complete = True
         return Data(data)
 
+    def take_body(self) -> bytes | None:
+        """The whole body, in the place of its events, if its length is known and all of it is here; else None."""
+        if self._reading is not _LENGTH or len(self._inbox.data) < self._unread:
+            return None
+        event = self._read_length()
+        return event.data if isinstance(event, Data) else None
+
     def _read_chunked(self) -> Event:
         event = self._chunks.next_event(self._inbox)
         if event is None:
@@ -298,7 +305,7 @@ class H1Connection:
         """
         state = advance(self.response_state, _STEP_RESPONSE)
         request = self._head
-        if request is not None and not (close or reason or self.must_close or self._expecting):
+        if request is not None and reason is None and not (close or self.must_close or self._expecting):
             plain = plain_response(status, headers, body, request, self._clock)
             if plain is not None:
                 self.ends_with_close = False

@@ -68,6 +68,12 @@ class H1Exchange(Exchange):
         if self._body is not None:
             self._body.expire()
 
+    def take_body(self, limit: float) -> bytes | None:
+        length = self.head.content_length
+        if length is None or length > limit or self._body is not None:
+            return None
+        return self._connection.wire.take_body()
+
     # --- the response ------------------------------------------------------------------------------------------------
 
     async def send_response(
@@ -107,19 +113,29 @@ class H1Exchange(Exchange):
         self._held = (status, headers, content_length, reason)
 
     async def send_data(self, data: bytes) -> None:
-        await self._check_point()
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if not await self.write_data(data):
+            await trio.lowlevel.cancel_shielded_checkpoint()
+
+    async def write_data(self, data: bytes) -> bool:
+        connection, lifetime = self._connection, self.lifetime
+        if connection.writer.broken or lifetime.lost or connection.exchange is not self:
+            self._check()
         held = self._held
-        await self._write(self._connection.wire.send_data(data) if held is None else self._begin_with(held, data))
+        data = connection.wire.send_data(data) if held is None else self._begin_with(held, data)
+        return await self._send(data)
 
     async def send_end(self, trailers: RawHeaders = ()) -> None:
-        await self._check_point()
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._check()
         held, wire = self._held, self._connection.wire
         end = wire.send_end(trailers) if held is None else self._begin_with(held, b"", end=True, trailers=trailers)
         await self._write(end)
         self.finished = True
 
     async def send_informational(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        await self._check_point()
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._check()
         await self._write(self._connection.wire.send_informational(status, headers))
 
     def abandon(self) -> None:
@@ -145,10 +161,6 @@ class H1Exchange(Exchange):
             self.lifetime.outcome()
         else:
             await rest()
-
-    async def _check_point(self) -> None:
-        await trio.lowlevel.checkpoint_if_cancelled()
-        self._check()
 
     def _check(self) -> None:
         """Whether anything may be sent at all, before `h1` is told of it."""
@@ -180,7 +192,7 @@ class H1Exchange(Exchange):
         self.lifetime.response_started()
 
     async def _write(self, data: bytes) -> None:
-        """One write of a handler, and so a schedule point; `_check_point` was its cancel point."""
+        """One write of a handler, and so a schedule point; its cancel point was before."""
         if not await self._send(data):
             await trio.lowlevel.cancel_shielded_checkpoint()
 
