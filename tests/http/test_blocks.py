@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import trio
+from lending import lifetime_of
 from cancelling import GRACE, expect_cancelled
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -15,9 +16,11 @@ from trioframe.http.lifetime import Lifetime
 from trioframe.http.terms import Terms
 
 
-@pytest.fixture
-async def lifetime(nursery: trio.Nursery) -> Lifetime:
-    return Lifetime(nursery.start_soon, Terms(GRACE))
+@pytest.fixture(params=["own", "lent"])
+async def lifetime(request: pytest.FixtureRequest, nursery: trio.Nursery) -> AsyncIterator[Lifetime]:
+    """In a scope of its own, and in that of a connection: all that follows holds for both."""
+    async with lifetime_of(request.param, nursery, Terms(GRACE)) as lifetime:
+        yield lifetime
 
 
 # --- cancellable ------------------------------------------------------------------------------------------------------

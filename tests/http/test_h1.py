@@ -16,7 +16,8 @@ import pytest
 
 from trioframe.errors import LocalProtocolError, RemoteProtocolError
 from trioframe.http.events import CLOSED, NEED_DATA, PAUSED, Data, EndOfMessage, Event, IncompleteMessage, RequestHead
-from trioframe.http.h1 import _READERS, H1Connection, H1Limits, Reading
+from trioframe.http.h1 import _READERS, H1Connection, H1Limits
+from trioframe.http.reading_state import Reading
 from trioframe.http.response_state import State
 
 NOON = 784123200.5  # Sun, 06 Nov 1994 12:00:00 GMT, and a half second

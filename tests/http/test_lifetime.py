@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import AsyncIterator
 
 import pytest
 import trio
 from cancelling import GRACE, expect_cancelled
+from lending import lifetime_of
 from trio.testing import MockClock
 
 from trioframe.errors import RequestCancelled
@@ -15,9 +17,11 @@ from trioframe.http.lifetime import Lifetime
 from trioframe.http.terms import Terms
 
 
-@pytest.fixture
-async def lifetime(nursery: trio.Nursery) -> Lifetime:
-    return Lifetime(nursery.start_soon, Terms(GRACE))
+@pytest.fixture(params=["own", "lent"])
+async def lifetime(request: pytest.FixtureRequest, nursery: trio.Nursery) -> AsyncIterator[Lifetime]:
+    """In a scope of its own, and in that of a connection: all that follows holds for both."""
+    async with lifetime_of(request.param, nursery, Terms(GRACE)) as lifetime:
+        yield lifetime
 
 
 # --- the outcome table ------------------------------------------------------------------------------------------------

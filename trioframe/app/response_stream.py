@@ -26,8 +26,8 @@ __all__ = ["ResponseStream", "pieces_of"]
 
 # How much a stream may send, when it need not wait, before others have their turn.  A piece counts for more than its
 # bytes, as it costs more than to copy them.
-WORK_PER_TURN = 64 * 1024  # bytes
-WORK_PER_PIECE = 2 * 1024
+WORK_PER_TURN = 256 * 1024  # bytes
+WORK_PER_PIECE = 8 * 1024
 
 
 class ResponseStream:

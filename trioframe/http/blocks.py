@@ -14,20 +14,12 @@ from typing import TYPE_CHECKING
 import trio
 
 from ..errors import CancelReason, RequestCancelled
+from .why import WHY
 
 if TYPE_CHECKING:
     from .lifetime import Lifetime
 
-__all__ = ["WHY", "Block", "Cancellable", "Shielded"]
-
-WHY: dict[CancelReason, str] = {
-    "disconnect": "the client left",
-    "timeout": "the deadline of the request passed",
-    "shutdown": "the server is stopping",
-    "reset": "the client reset the stream",
-    "application": "request.cancel() was called",
-}
-"""The text in `trio.Cancelled.reason`."""
+__all__ = ["Block", "Cancellable", "Shielded"]
 
 
 class Block:

@@ -3,15 +3,8 @@
 Nothing here waits, reads or writes.  A driver gives what it received to `receive_data`, asks `next_event` until that is
 `NEED_DATA` or `PAUSED`, sends what the ``send_*`` methods return, and asks `start_next_cycle` for the next request.
 
-Receiving runs a table of readers, one for each thing that can come next:
-
-    HEAD --+--> LENGTH -----+
-           +--------------> END --+--> PAUSED --start_next_cycle--> HEAD
-           +--> CHUNKED ----------+--> CLOSED, behind the last request
-           +--> CLOSED, when the stream ends between two requests
-    FAILED, from anywhere, when the peer breaks a rule
-
-Sending runs the table of `response_state`.  The two are independent: a response may be complete before its request.
+Receiving runs a table of readers, one for each state of `reading_state`; sending runs the table of `response_state`.
+The two are independent: a response may be complete before its request.
 
 Rules of this file:
 
@@ -27,7 +20,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from enum import IntEnum
 from typing import Final
 
 from ..errors import LocalProtocolError, RemoteProtocolError
@@ -39,6 +31,7 @@ from .framing import HeadCutter
 from .head import recognise
 from .inbox import Inbox
 from .limits import H1Limits
+from .reading_state import Reading
 from .response_body import BodyFraming, ResponseBody
 from .response_head import FinalHead, compose_final, compose_interim, compose_switch
 from .response_plain import plain_response
@@ -46,18 +39,6 @@ from .response_state import State, Step, advance
 from .strict import parse_head
 
 __all__ = ["H1Connection", "H1Limits", "IncompleteMessage"]
-
-
-class Reading(IntEnum):
-    """What comes next from the peer."""
-
-    HEAD = 0
-    LENGTH = 1  # body, as many bytes as Content-Length said
-    CHUNKED = 2  # body, in chunks
-    END = 3  # nothing more of this message
-    PAUSED = 4  # the next message, which must wait
-    CLOSED = 5  # nothing that counts
-    FAILED = 6  # nothing that could be trusted
 
 
 # The members by themselves: to look one up in its class costs as much as a call (CPython 3.11).
@@ -130,11 +111,7 @@ class H1Connection:
         if not data:
             self._eof = True
         elif self._reading < _CLOSED:
-            inbox = self._inbox
-            if inbox.data:
-                inbox.append(data)
-            else:
-                inbox.data = data
+            self._inbox.append(data)
 
     def receive_head(self, data: bytes) -> Event:
         """`receive_data` and `next_event` in one, for what is received while a request is awaited."""
@@ -292,7 +269,7 @@ class H1Connection:
     @property
     def expects_continue(self) -> bool:
         """Whether the peer holds its body back until it sees a 100 (Continue) (RFC 9110 section 10.1.1)."""
-        return self._expecting and self.response_state is _STATE_AWAITED and not len(self._inbox)
+        return self._expecting and self.response_state is _STATE_AWAITED and not self._inbox.data
 
     # --- sending -----------------------------------------------------------------------------------------------------
 

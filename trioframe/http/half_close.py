@@ -16,10 +16,20 @@ import trio
 if TYPE_CHECKING:
     from .lifetime import Lifetime
 
-__all__ = ["HALF_CLOSE_GRACE", "Ebb"]
+__all__ = ["HALF_CLOSE_GRACE", "Ebb", "is_waiting"]
 
 # Long enough for a handler that only computes and sends, far shorter than anything a person or a client would notice.
 HALF_CLOSE_GRACE = 0.01  # seconds
+
+
+# The functions of Trio in which a task stands that only lets others have their turn.
+_TURNS = frozenset({"checkpoint", "cancel_shielded_checkpoint"})
+
+
+def is_waiting(task: trio.lowlevel.Task) -> bool:
+    """Whether `task`, which is not running, waits for something other than for its turn."""
+    names = [frame.f_code.co_name for frame, _ in task.iter_await_frames()]
+    return _TURNS.isdisjoint(names[-2:])  # below them there is at most the trap into Trio's scheduler
 
 
 class Ebb:
@@ -41,7 +51,7 @@ class Ebb:
         while True:
             with self._scope:
                 await trio.sleep_forever()
-            if self._stopped:
+            if self._stopped or self._lifetime.on_disconnect == "ignore":
                 return
             if not self._held and trio.current_time() >= self._until and self._lifetime.waits():
                 self._lifetime.cancel("disconnect")

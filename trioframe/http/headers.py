@@ -5,7 +5,8 @@ A name may stand on several lines: ``headers[name]`` joins them, ``headers.getal
 
 Rules of this file:
 
-* What came from the wire is valid already and is not judged again; its index is built when somebody first looks.
+* What came from the wire is valid already and is not judged again.  A look at single fields decodes these fields alone,
+  where each name stands on one line, as it mostly does; the index of all lines is built for whoever needs more.
 * What goes to the wire is judged when it is set, where the mistake is made, and not only when it is sent.
 * Every operation is linear in what it touches, so no number of equal names costs more than its bytes.
 * A value never shows in a `repr`: it may be a credential.
@@ -39,10 +40,11 @@ class Headers:
       raw: field lines as the wire gives them: names in lower case, values stripped.
     """
 
-    __slots__ = ("_index", "_raw")
+    __slots__ = ("_index", "_raw", "_single")
 
     def __init__(self, raw: RawHeaders = ()) -> None:
         self._raw = raw
+        self._single: dict[bytes, bytes] | None = None
         self._index: dict[str, list[str]] | None = None
 
     @property
@@ -58,14 +60,27 @@ class Headers:
                 index.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
         return index
 
-    def __getitem__(self, name: str) -> str:
-        """All values of `name` as one (RFC 9110 section 5.3)."""
-        name = name.lower()
-        values = self._lines()[name]
-        if len(values) == 1:
-            return values[0]
+    def _value(self, name: str) -> str | None:
+        """All values of `name`, which is in lower case, as one (RFC 9110 section 5.3)."""
+        if self._index is None:
+            single = self._single
+            if single is None:
+                single = self._single = dict(self._raw)
+            if len(single) == len(self._raw):
+                return _single_value(single, name)
+        values = self._lines().get(name)
+        if values is None or len(values) == 1:
+            return values and values[0]
         # RFC 9113 section 8.2.3: the pieces of Cookie are joined by "; ".
         return ("; " if name == "cookie" else ", ").join(values)
+
+    def __getitem__(self, name: str) -> str:
+        """All values of `name` as one."""
+        name = name.lower()
+        value = self._value(name)
+        if value is None:
+            raise KeyError(name)
+        return value
 
     @overload
     def get(self, name: str) -> str | None: ...
@@ -73,10 +88,8 @@ class Headers:
     def get(self, name: str, default: str) -> str: ...
     def get(self, name: str, default: str | None = None) -> str | None:
         """All values of `name` as one, or `default`."""
-        try:
-            return self[name]
-        except KeyError:
-            return default
+        value = self._value(name.lower())
+        return default if value is None else value
 
     def getall(self, name: str) -> list[str]:
         """The values of `name`, line by line; empty if there is none."""
@@ -89,7 +102,7 @@ class Headers:
         return self.get(name.replace("_", "-"))
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._lines()
+        return isinstance(name, str) and self._value(name.lower()) is not None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._lines())

@@ -26,14 +26,8 @@ Rules of this file:
 * A real error that comes out of a cancelled handler stays an error, with a note that says when it came.
 * A cancellation from outside (the embedding program's) is never converted: Trio does not let our scope catch it.
 
-The scope of a request is one of two, with the same outcome:
-
-* a scope of its own (`run`), where something stands between the handler and its connection that has to see
-  `RequestCancelled`, and for whoever has no connection that lends one;
-* the *standing* scope of its connection (`run_in_turn`), entered once around the loop of its requests and lent to each
-  of them.  This spares every request the making of a scope.  Once that scope has been cancelled it has to be left before
-  anything else can be awaited: whatever the handler ended with *unwinds* to the loop, and is judged there (`unwound`,
-  `outcome`).
+That scope is the request's own (`run`), or the standing scope of its connection, which is lent to it (`run_in_turn`, see
+`standing`).  The outcome is the same.
 
 It must not know who carries the request, nor what is answered.
 """
@@ -42,40 +36,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, NoReturn, Protocol, TypeVar, TypeVarTuple
+from typing import Any, Literal, NoReturn, TypeVar, TypeVarTuple
 
 import trio
 
 from ..errors import CancelReason, RequestCancelled
 from .alarm import Alarm
-from .blocks import WHY, Block, Cancellable, Shielded
-from .half_close import Ebb
+from .blocks import Block, Cancellable, Shielded
+from .half_close import Ebb, is_waiting
+from .judgement import annotate, without_request_cancelled
 from .request_nursery import RequestNursery, Spawn
+from .standing import Standing
 from .terms import DEFAULT_TERMS, Terms
+from .why import WHY
 
-__all__ = ["Lifetime", "Standing"]
+__all__ = ["Lifetime"]
 
 T = TypeVar("T")
-A = TypeVar("A")
-B = TypeVar("B")
 Ts = TypeVarTuple("Ts")
-
-# The functions of Trio in which a task stands that only lets others have their turn.
-_TURNS = frozenset({"checkpoint", "cancel_shielded_checkpoint"})
-
-
-class Standing(Protocol):
-    """A connection that lends its scope to one request after the other.
-
-    Attributes:
-      scope: stands around the loop of its requests.
-      alarm: the deadline of that scope; when it rings, `Lifetime.ring` is called.
-      task: runs that loop, and in it the handlers.
-    """
-
-    scope: trio.CancelScope
-    alarm: Alarm
-    task: trio.lowlevel.Task
 
 
 class Lifetime:
@@ -91,6 +69,7 @@ class Lifetime:
       disconnected: whether the peer will send no more.
       lost: whether nothing can be sent to the peer any more.
       unwinding: whether the standing scope has to be left before the outcome can be told.
+      on_disconnect: what a peer that leaves does to the handler.  With "ignore" only `disconnected` is set.
       left: set when the peer has left, or the request is over; made when somebody waits for it.
       ebb: the moment that a half-closed peer has left to the handler.
       latest: what `force` said.
@@ -102,12 +81,11 @@ class Lifetime:
     disconnected = False
     lost = False
     unwinding = False
+    on_disconnect: Literal["cancel", "ignore"] = "cancel"
     left: trio.Event | None = None
     ebb: Ebb | None = None
-    _has_result = False
     latest: float = math.inf
     _timer: trio.CancelScope | Alarm | None = None  # has the deadline of `scope`
-    _on_disconnect: Literal["cancel", "ignore"] = "cancel"
     _deadline = math.inf
     _deadline_is_explicit = False
     _time_left: float | None = None  # of a limit that is held
@@ -121,8 +99,8 @@ class Lifetime:
     _task: trio.lowlevel.Task | None = None  # the handler's, while it runs
     _blocks: tuple[Block, ...] = ()
     _nursery: RequestNursery | None = None
-    _left_with: BaseException | None = None
-    _result: Any = None
+    _unwound_with: BaseException | None = None
+    _result: tuple[Any] | None = None
 
     def __init__(self, spawn: Spawn, terms: Terms = DEFAULT_TERMS, standing: Standing | None = None) -> None:
         self._spawn = spawn
@@ -141,16 +119,24 @@ class Lifetime:
         Cancellation from outside goes through as it is; the children have ended by then.
         """
         self._begin(trio.lowlevel.current_task())
+        self.scope = self._timer = trio.CancelScope(deadline=self._deadline)
+        self._arrange()
         try:
-            with self._open_scope():
-                return await self._run_with_children(fn, *args)
+            with self.scope:
+                try:
+                    result = await fn(*args)
+                    if self._nursery is not None:
+                        await self._nursery.join()
+                    return result
+                except BaseException as exc:
+                    await self._end_children(exc)
         except BaseException as exc:
             self._raise_judged(exc)
         finally:
             self._over()
         raise RequestCancelled(self.settle())
 
-    async def run_in_turn(self, fn: Callable[[A, B], Awaitable[T]], a: A, b: B) -> T:
+    async def run_in_turn(self, fn: Callable[[Any, Any], Awaitable[T]], a: object, b: object) -> T:
         """As `run`, in the standing scope, `fn(a, b)`.
 
         If that was cancelled, `unwinding` is set, and what it returns or raises is not meant for the caller: nothing more
@@ -178,48 +164,54 @@ class Lifetime:
             if self.ebb is not None or self._nursery is not None:
                 self._over()
         if self._scope_cancelled:  # and the handler has finished all the same
-            self._result, self._has_result = result, True
+            self._result = (result,)
             self.unwinding = True
         return result
 
     async def _leave_with(self, exc: BaseException) -> NoReturn:
-        """Raise what a handler that raised `exc`, or joined children that did, has ended with in the standing scope."""
+        """Leave the standing scope with what `exc` comes to; if it was not cancelled, with what that means outside."""
+        try:
+            await self._end_children(exc)
+        except BaseException as comes_to:
+            if not self._scope_cancelled:
+                self._raise_judged(comes_to)
+            self.unwinding = True
+            raise
+        finally:
+            del exc  # its traceback holds this frame
+
+    async def _end_children(self, exc: BaseException) -> NoReturn:
+        """The handler, or a child, has raised `exc`: end the children, and raise what has been raised in all."""
         try:
             self._note_failure()
             if self._nursery is not None:
-                try:
-                    await self._nursery.close(exc)
-                except BaseExceptionGroup as group:
-                    exc = group
-            if not self._scope_cancelled:
-                self._raise_judged(exc)
-            self.unwinding = True
+                await self._nursery.close(exc)
             raise exc
         finally:
             del exc  # its traceback holds this frame
 
     def unwound(self, error: BaseException) -> None:
         """The standing scope has not caught `error`, with which it was left."""
-        self._left_with = error
+        self._unwound_with = error
 
     def outcome(self) -> Any:
         """What the handler has returned; raises as `run` does.  To be asked once, when the standing scope was left."""
         self.unwinding = False
-        error, self._left_with = self._left_with, None
+        error, self._unwound_with = self._unwound_with, None
+        result, self._result = self._result, None
         if error is not None:
             try:
                 self._raise_judged(error)
             finally:
                 del error  # its traceback holds this frame
-        if not self._has_result:
+        if result is None:
             raise RequestCancelled(self.settle())
-        result, self._result = self._result, None
-        return result
+        return result[0]
 
     def _begin(self, task: trio.lowlevel.Task) -> None:
         self._running = True
         self._task = task
-        if self.disconnected and self._on_disconnect == "cancel":
+        if self.disconnected and self.on_disconnect == "cancel":
             self._begin_disconnected()
 
     def _over(self) -> None:
@@ -231,51 +223,22 @@ class Lifetime:
         if self._nursery is not None:
             self._nursery.expire()
 
-    def _open_scope(self) -> trio.CancelScope:
-        # A scope made with its deadline costs nothing more; to move the deadline of one that was entered does.
-        self.scope = self._timer = scope = trio.CancelScope(deadline=self._deadline)
-        if self.reason is not None:
-            self._arrange()
-        return scope
-
-    async def _run_with_children(self, fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
-        try:
-            result = await fn(*args)
-        except BaseException as exc:
-            self._note_failure()
-            if self._nursery is not None:
-                await self._nursery.close(exc)
-            raise
-        if self._nursery is not None:
-            await self._nursery.join()
-        return result
-
     def _raise_judged(self, error: BaseException) -> NoReturn:
         """Raise `error`, that has left the scope of the request, as those outside are to see it."""
+        judged = error
         try:
-            if isinstance(error, RequestCancelled):
-                # Raised by an operation that found the peer gone, or let through from a `cancellable` block.
-                if self.settle(error.reason) != error.reason:
-                    raise RequestCancelled(self.settle()) from error
-            elif isinstance(error, BaseExceptionGroup):
-                raise self._sift(error) from None
-            elif isinstance(error, Exception):
-                self._annotate(error)
-            raise error
+            if isinstance(error, BaseExceptionGroup):
+                judged = without_request_cancelled(error)
+            if not isinstance(judged, RequestCancelled):
+                annotate(judged, self._failed_during)
+            # Raised by an operation that found the peer gone, or let through from a `cancellable` block.
+            elif self.settle(judged.reason) != judged.reason or judged is not error:
+                judged = RequestCancelled(self.settle())
+            if judged is error:
+                raise error
+            raise judged from (error if isinstance(error, RequestCancelled) else None)
         finally:
-            del error  # its traceback holds this frame
-
-    def _sift(self, group: BaseExceptionGroup[BaseException]) -> BaseException:
-        """What is left of a group without the `RequestCancelled` that several children may have met."""
-        met, rest = group.split(RequestCancelled)
-        if rest is None and met is not None:
-            first: BaseException = met
-            while isinstance(first, BaseExceptionGroup):
-                first = first.exceptions[0]
-            return RequestCancelled(self.settle(first.reason if isinstance(first, RequestCancelled) else "disconnect"))
-        error: BaseException = group if rest is None else rest
-        self._annotate(error)
-        return error
+            del error, judged  # their tracebacks hold this frame
 
     def _note_failure(self) -> None:
         """Something of this request has raised; remember when, and in which cancellation."""
@@ -284,12 +247,6 @@ class Lifetime:
             self._failed_during = self.reason or ("timeout" if self._failed_at >= self._deadline else None)
             if self._blocks:
                 self._arrange()
-
-    def _annotate(self, error: BaseException) -> None:
-        if self._failed_during is not None:
-            note = f"raised while the request was being cancelled: {WHY[self._failed_during]}"
-            if note not in getattr(error, "__notes__", ()):  # it may be one object that is raised again and again
-                error.add_note(note)
 
     # --- cancelling --------------------------------------------------------------------------------------------------
 
@@ -356,35 +313,20 @@ class Lifetime:
 
     # --- the peer ----------------------------------------------------------------------------------------------------
 
-    @property
-    def on_disconnect(self) -> Literal["cancel", "ignore"]:
-        """What a peer that leaves does to the handler.  With "ignore" only `disconnected` is set."""
-        return self._on_disconnect
-
-    @on_disconnect.setter
-    def on_disconnect(self, value: Literal["cancel", "ignore"]) -> None:
-        self._on_disconnect = value
-        if value == "ignore" and self.ebb is not None:
-            self.ebb.stop()
-
     def peer_half_closed(self) -> None:
         """The peer sent FIN: it will send no more, but it may still read."""
         if self._terms.half_close == "disconnect":
             self._mark_disconnected()
-            if self._running and self._on_disconnect == "cancel":
-                self._begin_disconnected()
 
     def peer_reset(self) -> None:
         """The peer is gone for good."""
         self.lost = True
         self._mark_disconnected()
-        if self._running and self._on_disconnect == "cancel":
-            self._begin_disconnected()
 
     def peer_stalled(self) -> None:
         """The peer reads nothing any more, and has been given up."""
         self.lost = True
-        if self._on_disconnect == "cancel":
+        if self.on_disconnect == "cancel":
             self.cancel("timeout")
 
     def _begin_disconnected(self) -> None:
@@ -424,15 +366,13 @@ class Lifetime:
 
     def _mark_disconnected(self) -> None:
         self.disconnected = True
-        if self.left is not None:
-            self.left.set()
+        self.end()
+        if self._running and self.on_disconnect == "cancel":
+            self._begin_disconnected()
 
     def waits(self) -> bool:
         """Whether the handler waits for something, other than for its turn."""
-        if self._task is None:
-            return False
-        names = [frame.f_code.co_name for frame, _ in self._task.iter_await_frames()]
-        return _TURNS.isdisjoint(names[-2:])  # below them there is at most the trap into Trio's scheduler
+        return self._task is not None and is_waiting(self._task)
 
     # --- what a handler may ask for ----------------------------------------------------------------------------------
 
@@ -461,12 +401,9 @@ class Lifetime:
 
     # --- scopes ------------------------------------------------------------------------------------------------------
 
-    def _cut(self) -> float:
-        return min(self._cut_at, self._deadline)
-
     def _arrange(self) -> None:
         """Move every deadline to where the table at the top puts it."""
-        cut = self._cut()
+        cut = min(self._cut_at, self._deadline)
         deferred = False
         for block in self._blocks:
             block.arrange(cut, self._failed_at, self.reason)

@@ -25,7 +25,7 @@ from typing import Any, Protocol, TypeVarTuple, cast
 import trio
 
 from ..errors import CancelReason
-from .blocks import WHY
+from .why import WHY
 
 __all__ = ["RequestNursery", "Spawn"]
 

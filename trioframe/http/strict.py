@@ -15,15 +15,16 @@ could understand differently, so a head that h11 takes is refused here when
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple, cast
-
-import h11
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from ..errors import RemoteProtocolError
 from .events import RawHeaders, RequestHead
 from .fields import TOKEN, refuse_stray_controls
 from .limits import H1Limits
 from .target import check_host, split_target
+
+if TYPE_CHECKING:
+    import h11
 
 __all__ = ["parse_head", "parse_request_line", "refuse_endless_request_line"]
 
@@ -124,10 +125,14 @@ def _check_transfer_encoding(block: bytes) -> None:
 
 
 def _ask_h11(block: bytes) -> h11.Request:
+    # Here, as it takes as long as a twentieth of the start of a program; most heads are plain and never come here
+    # (`head`), and the first one that does waits these few milliseconds.
+    import h11  # noqa: PLC0415 - see above
+
     connection = h11.Connection(h11.SERVER)
     connection.receive_data(block)
     try:
-        return cast(h11.Request, connection.next_event())  # of a whole block h11 makes a request or an error
+        return cast("h11.Request", connection.next_event())  # of a whole block h11 makes a request or an error
     except h11.RemoteProtocolError as error:
         error.__traceback__ = None  # it runs in a circle through a frame of h11, and would keep all of ours alive
         # h11 quotes the peer behind its own words; the peer's are not for our log.

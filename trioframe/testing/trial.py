@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, TypeVar, TypeVarTuple, get_args
+from typing import Any, Literal, TypeVar, TypeVarTuple, get_args
 
 import trio
 import trio.testing
@@ -39,8 +39,6 @@ from .watch import Watch
 __all__ = ["ALL_REASONS", "Reason", "Scenario", "Trial"]
 
 T = TypeVar("T")
-A = TypeVar("A")
-B = TypeVar("B")
 Ts = TypeVarTuple("Ts")
 
 Reason = Literal["disconnect", "timeout", "shutdown", "application"]
@@ -269,6 +267,6 @@ class _ObservedLifetime(Lifetime):
         with _trials[self].handling(self):
             return await super().run(fn, *args)
 
-    async def run_in_turn(self, fn: Callable[[A, B], Awaitable[T]], a: A, b: B) -> T:
+    async def run_in_turn(self, fn: Callable[[Any, Any], Awaitable[T]], a: object, b: object) -> T:
         with _trials[self].handling(self):
             return await super().run_in_turn(fn, a, b)
