@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import trio
-from lending import lifetime_of
 from cancelling import GRACE, expect_cancelled
+from lending import lifetime_of
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trioframe.errors import RequestCancelled

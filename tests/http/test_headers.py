@@ -84,6 +84,38 @@ def test_a_copy_is_as_good() -> None:
     assert copy.copy(RECEIVED)["host"] == "a.example"
 
 
+names = st.sampled_from([b"a", b"b-c", b"cookie", b"d", b"\xe9"])
+questions = st.sampled_from(["a", "A", "b-c", "cookie", "COOKIE", "d", "e", "\xe9", "\u20ac", "\u212a", "?"])
+
+
+@given(st.lists(st.tuples(names, st.sampled_from([b"", b"1", b"caf\xe9"])), max_size=5), st.lists(questions))
+def test_a_look_at_one_field_finds_what_the_index_of_all_has(lines, asked) -> None:
+    headers, indexed = Headers(tuple(lines)), Headers(tuple(lines))
+    everything = {name: indexed.getall(name) for name in indexed}
+    for question in asked:
+        name = question.lower()
+        values = everything.get(name)
+        joined = None if values is None else ("; " if name == "cookie" else ", ").join(values)
+        assert headers.get(question) == getattr(headers, question.replace("-", "_")) == joined
+        assert headers.get(question, "x") == ("x" if joined is None else joined)
+        assert (question in headers) == (question in indexed) == (joined is not None)
+        if joined is None:
+            with pytest.raises(KeyError) as caught:
+                headers[question]
+            assert caught.value.args == (name,)
+        else:
+            assert headers[question] == joined
+    assert list(headers.items()) == list(indexed.items())
+
+
+def test_looks_at_single_fields_do_not_spoil_the_whole() -> None:
+    headers = Headers(RECEIVED.raw[:3])
+    assert headers["host"] == "a.example"
+    assert headers.getall("accept") == ["text/html"]
+    assert list(headers) == ["host", "accept", "cookie"]
+    assert copy.copy(headers)["cookie"] == headers.cookie == "a=1"
+
+
 def test_thousands_of_equal_names_are_not_quadratic() -> None:
     """CVE-2025-67725 of tornado: each repeated line copied all before it."""
     began = time.process_time()

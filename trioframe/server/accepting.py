@@ -1,8 +1,7 @@
 """Accepting connections, several at a time where the system lets us.
 
 A listener of Trio's gives one connection for each pass through the scheduler, and asks the kernel several questions
-about each.  A listening socket of ours is asked until it has no more, or as many as are wanted, and its connections
-inherit from it what they would have to be told.
+about each.  Here a listening socket is asked until it has no more, or as many as are wanted.
 
 Rules of this file:
 
@@ -35,7 +34,8 @@ Accept = Callable[[float], Awaitable[Sequence[Accepted]]]
 BATCH = 64  # connections; then others have their turn
 
 # As Trio's own streams have them: small answers leave at once, and no more is kept in the kernel than it can send soon.
-_INHERITED = ((socket.TCP_NODELAY, 1), (getattr(socket, "TCP_NOTSENT_LOWAT", None), 16 * 1024))
+# They are set on each connection: from its listener it inherits only what was set before the client connected.
+_OPTIONS = ((socket.TCP_NODELAY, 1), (getattr(socket, "TCP_NOTSENT_LOWAT", None), 16 * 1024))
 
 
 @asynccontextmanager
@@ -52,7 +52,7 @@ async def accepting(listener: Listener, *, in_batches: bool) -> AsyncIterator[Ac
         # A second object for the descriptor, as Trio's does not let us accept without waiting; it is not ours to close.
         sock = socket.socket(fileno=listener.socket.fileno())  # type: ignore[attr-defined]
         try:
-            _prepare(sock)
+            sock.setblocking(False)
             yield _several(sock)
         finally:
             sock.detach()
@@ -76,6 +76,8 @@ def _several(listening: socket.socket) -> Accept:
             while len(accepted) < min(at_most, BATCH):
                 sock, address = listening.accept()
                 sock.setblocking(False)
+                if not unix:
+                    _set_options(sock)
                 accepted.append((sock, ConnInfo(peername=address, unix=unix, socket=sock)))
         except BlockingIOError:
             return accepted
@@ -87,11 +89,8 @@ def _several(listening: socket.socket) -> Accept:
     return accept
 
 
-def _prepare(listening: socket.socket) -> None:
-    listening.setblocking(False)
-    if listening.family == getattr(socket, "AF_UNIX", None):
-        return
-    for option, value in _INHERITED:
+def _set_options(sock: socket.socket) -> None:
+    for option, value in _OPTIONS:
         if option is not None:
-            with contextlib.suppress(OSError):  # it is faster, not necessary
-                listening.setsockopt(socket.IPPROTO_TCP, option, value)
+            with contextlib.suppress(OSError):  # the client may have gone already, and we do without
+                sock.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -1,0 +1,159 @@
+"""The road of a plain request, call by call: what a request costs is what it calls, and that can be counted.
+
+CPython takes a tenth of a microsecond for a call, so this list is most of what a request costs beside the kernel and
+Trio's scheduler.  Whoever adds a call to it makes every request of everybody slower, and has to say here what for.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from integration.live_server import serving
+from integration.raw_client import request_for
+
+import trioframe
+from trioframe import App, Request, Response, json, text
+
+OURS = str(Path(trioframe.__file__).parent)
+
+
+class Road(trio.abc.Instrument):
+    """Hears which functions of ours the tasks below `root` call; to resume a coroutine is a call too."""
+
+    def __init__(self, root: trio.lowlevel.Task) -> None:
+        self.calls: list[str] = []
+        self._root = root
+        self._at_work = False
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        above: trio.lowlevel.Task | None = task
+        while above is not None and above is not self._root:
+            above = above.parent_nursery.parent_task if above.parent_nursery is not None else None
+        self._at_work = above is not None
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        self._at_work = False
+
+    def profile(self, frame: FrameType, event: str, argument: Any) -> None:
+        if self._at_work and event == "call" and frame.f_code.co_filename.startswith(OURS):
+            self.calls.append(frame.f_code.co_qualname)
+
+
+@contextmanager
+def watched(root: trio.lowlevel.Task) -> Iterator[Road]:
+    road = Road(root)
+    previous = sys.getprofile()
+    trio.lowlevel.add_instrument(road)
+    sys.setprofile(road.profile)
+    try:
+        yield road
+    finally:
+        sys.setprofile(previous)
+        trio.lowlevel.remove_instrument(road)
+
+
+app = App("road", env_prefix=None)
+
+
+@app.get("/")
+async def hello(request: Request) -> Response:
+    return text("Hello, world!")
+
+
+@app.post("/order/<id:int>")
+async def order(request: Request, id: int) -> Response:
+    return json({"id": id, "lines": len(request.json), "page": request.args["page"], "for": request.headers["x-for"]})
+
+
+async def road_of(request: bytes) -> list[str]:
+    """The calls that `request` takes, when it is not the first of its connection."""
+    async with serving(app) as live, await live.connect() as client:
+        for _ in range(3):  # what is kept for all requests is made for the first
+            await client.send(request)
+            assert (await client.answer()).status == 200
+        await trio.testing.wait_all_tasks_blocked()
+        with watched(live.task) as road:
+            await client.send(request)
+            assert (await client.answer()).status == 200
+            await trio.testing.wait_all_tasks_blocked()
+    return road.calls
+
+
+HELLO = [
+    # The kernel tells that there is something to read; whose it is, is told by its descriptor.
+    "Reactor.run",
+    "ReactorStream._tell",
+    # The connection goes on where it waited.
+    "Server._serve_connection",
+    "H1Driver.run",
+    "H1Driver._serve_requests",
+    "H1Driver._serve_in_turn",
+    "ReactorStream.receive_some",
+    "ReactorStream.receive_nowait",
+    # What has come is a plain head.
+    "H1Connection.receive_head",
+    "recognise",
+    "_PlainHead.__init__",
+    "H1Connection._begin_request",
+    "advance",
+    # It becomes an exchange, with a lifetime, and the app's request.
+    "H1Exchange.__init__",
+    "Lifetime.__init__",
+    "Dispatcher.handle",
+    "Request.__init__",
+    # The handler is run within that lifetime, for as long as it may take to answer.
+    "Lifetime.limit_start",
+    "Lifetime.run_in_turn",
+    "Alarm.deadline",
+    "Dispatcher._handle",
+    "text",
+    "Response.__init__",
+    "Response.parts",
+    # Its answer is plain, and leaves in one write.
+    "H1Exchange.send_response",
+    "H1Connection.send_response",
+    "advance",
+    "plain_response",
+    "H1Exchange._begin",
+    "Lifetime.response_started",
+    "Writer.write_nowait",
+    "ReactorStream.send_nowait",
+    "ReactorStream._send_some",
+    # The request is over, and the next one is awaited, for as long as a connection may be idle.
+    "H1Driver._end",
+    "H1Exchange.expire",
+    "H1Connection.start_next_cycle",
+    "advance",
+    "H1Driver._begin_to_wait",
+    "Alarm.deadline",
+    "ReactorStream.receive_some",
+]
+
+
+@pytest.mark.only_on("reactor")
+async def test_a_plain_get() -> None:
+    assert await road_of(request_for("/")) == HELLO
+
+
+@pytest.mark.only_on("reactor")
+async def test_a_small_post_takes_little_more() -> None:
+    """A body that came with its head is taken as it is; a parameter, JSON, a query and a field are looked up."""
+    body = b"[1,2,3]"
+    road = await road_of(request_for("/order/7?page=2", f"Content-Length: {len(body)}\r\nX-For: me\r\n", "POST") + body)
+    extra = list(road)
+    for name in HELLO:
+        if name in extra:
+            extra.remove(name)
+    assert len(extra) <= MORE_FOR_A_POST, extra
+
+
+# Taking the body 5, finding the route and its parameter 6, looking things up 18.
+MORE_FOR_A_POST = 40
