@@ -110,7 +110,6 @@ HELLO = [
     "Dispatcher.handle",
     "Request.__init__",
     # The handler is run within that lifetime, for as long as it may take to answer.
-    "Lifetime.limit_start",
     "Lifetime.run_in_turn",
     "Alarm.deadline",
     "Dispatcher._handle",
@@ -122,8 +121,6 @@ HELLO = [
     "H1Connection.send_response",
     "advance",
     "plain_response",
-    "H1Exchange._begin",
-    "Lifetime.response_started",
     "Writer.write_nowait",
     "ReactorStream.send_nowait",
     "ReactorStream._send_some",

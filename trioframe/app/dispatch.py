@@ -84,11 +84,11 @@ class Dispatcher:
                 request.route = found.route
                 if found.on_disconnect != "cancel":
                     lifetime.on_disconnect = found.on_disconnect
-                handle = self._receive_and_handle
                 if head.content_length == 0 or (not found.route.stream and request.take_body(found.request_max_size)):
-                    handle = self._handle
-                    lifetime.limit_start(found.timeout, exchange.started_at)
-                whole = await lifetime.run_in_turn(handle, request, found)
+                    limit = exchange.started_at + found.timeout
+                    whole = await lifetime.run_in_turn(self._handle, request, found, limit)
+                else:
+                    whole = await lifetime.run_in_turn(self._receive_and_handle, request, found)
                 if lifetime.unwinding:
                     exchange.unfinished = partial(self._conclude, request)
                     return
@@ -111,7 +111,7 @@ class Dispatcher:
                 await exchange.send_response(*whole)
             elif not exchange.finished:
                 await request.finish_response()
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - raised again unless it was answered
             await self._answer(request, exc)
 
     # --- the handler -------------------------------------------------------------------------------------------------

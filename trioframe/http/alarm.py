@@ -1,15 +1,15 @@
 """Deadlines that are moved far more often than they pass.
 
-A connection has one deadline at a time - for the next head, for the start of a response - and a busy one moves it twice
-a request, nearly always further away.  To move the deadline of a Trio scope takes a microsecond; here it takes storing a
-number.
+A connection has one deadline at a time - for the next head, for the start of a response - and a busy one moves it
+twice a request, nearly always further away.  To move the deadline of a Trio scope takes a microsecond; here it takes
+storing a number.
 
 How it works:
 
 * An `Alarm` is queued for some moment, and its deadline is that moment or a later one.  Moving it further away touches
   nothing.  When the moment comes and the deadline has moved on, the alarm is queued for its deadline of then.
-* Only an alarm whose deadline moves before the moment it is queued for is queued again; what is left in the queue of its
-  former place is dropped when its turn comes, or when such remains are the larger part of the queue.
+* Only an alarm whose deadline moves before the moment it is queued for is queued again; what is left in the queue of
+  its former place is dropped when its turn comes, or when such remains are the larger part of the queue.
 * One task, `Alarms.run`, waits for the earliest moment.  So a deadline is as exact as one of Trio's, and thousands of
   connections cost one task and, each, one operation on a heap in as long as their shortest timeout.
 
@@ -84,7 +84,7 @@ class Alarms:
         return Alarm(self, ring)
 
     async def run(self) -> None:
-        """Ring, until `stop`.  Cancellation does not end it: connections that clean up, shielded, still have deadlines."""
+        """Ring, until `stop`.  Cancellation does not end it: connections that clean up, shielded, have deadlines."""
         while not self._stopped:
             earliest = self._heap[0][0] if self._heap else math.inf
             self._sleep = trio.CancelScope(deadline=earliest, shield=True)

@@ -40,8 +40,8 @@ class RequestHead:
     """A request line and its header section, complete and valid (RFC 9112 sections 3 and 5).
 
     Parameters:
-      headers: the field lines, or the octets of a plain header section (see `head`), which are taken apart when somebody
-        asks: most handlers look at a few fields or at none.
+      headers: the field lines, or the octets of a plain header section (see `head`), which are taken apart when
+        somebody asks: most handlers look at a few fields or at none.
 
     Attributes:
       method: a token, in the case it was sent (methods are case-sensitive, RFC 9110 section 9.1).
@@ -70,7 +70,7 @@ class RequestHead:
         "version",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - in the order of the wire
         self,
         method: str,
         target: bytes,

@@ -49,6 +49,7 @@ class ConnInfo:
     def __init__(
         self,
         peername: Any = None,
+        *,
         sockname: Any = None,
         tls: Any = None,
         unix: bool = False,

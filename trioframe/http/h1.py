@@ -115,9 +115,11 @@ class H1Connection:
 
     def receive_head(self, data: bytes) -> Event:
         """`receive_data` and `next_event` in one, for what is received while a request is awaited."""
-        if not self._inbox.data and self._reading is _HEAD and not self._cutter.begun:
-            if len(data) <= self._limits.max_head_size and (head := recognise(data, self._limits)) is not None:
-                return self._begin_request(head)
+        head = None
+        if self._reading is _HEAD and not self._inbox.data and not self._cutter.begun:
+            head = recognise(data, self._limits)  # if it is plain, the whole read is one head
+        if head is not None:
+            return self._begin_request(head)
         self.receive_data(data)
         return self.next_event()
 

@@ -169,7 +169,7 @@ class H1Driver:
         """Seconds to linger behind a last answer."""
         return 0 if self.writer.broken else self.settings.linger_timeout
 
-    async def _serve_in_turn(self) -> bool:
+    async def _serve_in_turn(self) -> bool:  # noqa: C901, PLR0912 - in one piece, and so in one coroutine
         """Serve requests in the standing scope; whether the peer has ended the connection, between two of them."""
         wire, receive_some, buffer_size = self.wire, self.transport.receive_some, self.settings.buffer_size
         while True:
@@ -190,9 +190,7 @@ class H1Driver:
             else:
                 # A pipelined request waits its turn, and the step makes the fresh context count.
                 await trio.lowlevel.cancel_shielded_checkpoint()
-            if not isinstance(
-                event, RequestHead
-            ):  # where a request begins, h1 gives a head or says that none will come
+            if not isinstance(event, RequestHead):  # h1 says that none will come
                 return True
             self.exchange = exchange = H1Exchange(self, event)
             self._requests += 1
@@ -253,7 +251,7 @@ class H1Driver:
             await exchange.conclude()
             if not exchange.finished:
                 await exchange.complete()
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - raised again unless it is contained
             await self._failed(exchange, exc)
         if not self._end(exchange) or not (self.wire.body_complete or await self._discard_body()):
             return False

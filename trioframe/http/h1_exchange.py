@@ -86,7 +86,9 @@ class H1Exchange(Exchange):
         close = connection.closing or (not wire.body_complete and self._too_much_unread())
         if len(body) <= LARGE:
             data = wire.send_response(status, headers, body, close, reason)
-            self._begin(status)
+            self.responded, self.status, self._held = True, status, None
+            if lifetime.running:  # else it has met its limit by ending
+                lifetime.response_started()
             # No checkpoint: the connection has one for every request.
             self.bytes_sent += len(data)
             sent = writer.write_nowait(data, lifetime)

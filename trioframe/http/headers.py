@@ -61,21 +61,34 @@ class Headers:
         return index
 
     def _value(self, name: str) -> str | None:
-        """All values of `name`, which is in lower case, as one (RFC 9110 section 5.3)."""
-        if self._index is None:
-            single = self._single
-            if single is None:
-                single = self._single = dict(self._raw)
-            if len(single) == len(self._raw):
-                return _single_value(single, name)
+        """All values of `name`, which is in lower case, as one; None if there is none."""
+        single = self._single
+        if single is None and self._index is None:
+            single = self._if_single()
+        if single is None:
+            return self._joined(name)
+        try:
+            value = single.get(name.encode("latin-1"))
+        except UnicodeEncodeError:  # no name that can come from the wire
+            return None
+        return None if value is None else value.decode("latin-1")
+
+    def _if_single(self) -> dict[bytes, bytes] | None:
+        lines = dict(self._raw)
+        if len(lines) == len(self._raw):
+            self._single = lines
+        return self._single
+
+    def _joined(self, name: str) -> str | None:
         values = self._lines().get(name)
         if values is None or len(values) == 1:
-            return values and values[0]
+            return None if values is None else values[0]
+        # RFC 9110 section 5.3: lines of one name are joined by a comma.
         # RFC 9113 section 8.2.3: the pieces of Cookie are joined by "; ".
         return ("; " if name == "cookie" else ", ").join(values)
 
     def __getitem__(self, name: str) -> str:
-        """All values of `name` as one."""
+        """All values of `name` as one (RFC 9110 section 5.3)."""
         name = name.lower()
         value = self._value(name)
         if value is None:
@@ -99,10 +112,13 @@ class Headers:
         """``headers.user_agent`` is ``headers.get("user-agent")``."""
         if name.startswith("_"):
             raise AttributeError(f"{type(self).__name__} has no attribute {name}")
-        return self.get(name.replace("_", "-"))
+        return self._value(name.replace("_", "-").lower())
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self._value(name.lower()) is not None
+        if not isinstance(name, str):
+            return False
+        name = name.lower()
+        return self._value(name) is not None if self._index is None else name in self._index
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._lines())

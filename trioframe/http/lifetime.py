@@ -26,8 +26,8 @@ Rules of this file:
 * A real error that comes out of a cancelled handler stays an error, with a note that says when it came.
 * A cancellation from outside (the embedding program's) is never converted: Trio does not let our scope catch it.
 
-That scope is the request's own (`run`), or the standing scope of its connection, which is lent to it (`run_in_turn`, see
-`standing`).  The outcome is the same.
+That scope is the request's own (`run`), or the standing scope of its connection, which is lent to it (`run_in_turn`,
+see `standing`).  The outcome is the same.
 
 It must not know who carries the request, nor what is answered.
 """
@@ -68,6 +68,7 @@ class Lifetime:
       reason: why the request was cancelled; None if it was not.
       disconnected: whether the peer will send no more.
       lost: whether nothing can be sent to the peer any more.
+      running: whether the handler runs.
       unwinding: whether the standing scope has to be left before the outcome can be told.
       on_disconnect: what a peer that leaves does to the handler.  With "ignore" only `disconnected` is set.
       left: set when the peer has left, or the request is over; made when somebody waits for it.
@@ -81,6 +82,7 @@ class Lifetime:
     disconnected = False
     lost = False
     unwinding = False
+    running = False
     on_disconnect: Literal["cancel", "ignore"] = "cancel"
     left: trio.Event | None = None
     ebb: Ebb | None = None
@@ -94,7 +96,6 @@ class Lifetime:
     _grace_until = math.inf  # once a `cancellable` block was cancelled
     _failed_at = math.inf  # when the handler or a child first raised
     _failed_during: CancelReason | None = None  # the cancellation it raised in
-    _running = False
     _sending = False
     _task: trio.lowlevel.Task | None = None  # the handler's, while it runs
     _blocks: tuple[Block, ...] = ()
@@ -127,25 +128,29 @@ class Lifetime:
                     result = await fn(*args)
                     if self._nursery is not None:
                         await self._nursery.join()
-                    return result
-                except BaseException as exc:
+                except BaseException as exc:  # noqa: BLE001 - raised again
                     await self._end_children(exc)
-        except BaseException as exc:
+                return result
+        except BaseException as exc:  # noqa: BLE001 - raised again
             self._raise_judged(exc)
         finally:
             self._over()
         raise RequestCancelled(self.settle())
 
-    async def run_in_turn(self, fn: Callable[[Any, Any], Awaitable[T]], a: object, b: object) -> T:
-        """As `run`, in the standing scope, `fn(a, b)`.
+    async def run_in_turn(
+        self, fn: Callable[[Any, Any], Awaitable[T]], a: object, b: object, limit: float = math.inf
+    ) -> T:
+        """As `run`, in the standing scope, `fn(a, b)`, which has to begin its response by `limit` (see `limit_start`).
 
-        If that was cancelled, `unwinding` is set, and what it returns or raises is not meant for the caller: nothing more
-        is to be awaited before the scope was left.  Then `outcome` returns or raises it.
+        If the scope was cancelled, `unwinding` is set, and what it returns or raises is not meant for the caller:
+        nothing more is to be awaited before the scope was left.  Then `outcome` returns or raises it.
         """
+        if not self._deadline_is_explicit:
+            self._deadline = limit
         standing = self._standing
         if standing is None:
             return await self.run(fn, a, b)
-        self._running = True
+        self.running = True
         self._task = standing.task
         self.scope = standing.scope
         self._timer = alarm = standing.alarm
@@ -157,10 +162,10 @@ class Lifetime:
             result = await fn(a, b)
             if self._nursery is not None:
                 await self._nursery.join()
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - raised again
             await self._leave_with(exc)
         finally:
-            self._running = False
+            self.running = False
             if self.ebb is not None or self._nursery is not None:
                 self._over()
         if self._scope_cancelled:  # and the handler has finished all the same
@@ -209,13 +214,13 @@ class Lifetime:
         return result[0]
 
     def _begin(self, task: trio.lowlevel.Task) -> None:
-        self._running = True
+        self.running = True
         self._task = task
         if self.disconnected and self.on_disconnect == "cancel":
             self._begin_disconnected()
 
     def _over(self) -> None:
-        self._running = False
+        self.running = False
         self._task = None
         if self.ebb is not None:
             self.ebb.stop()
@@ -279,23 +284,18 @@ class Lifetime:
         self._deadline_is_explicit = True
         self._arrange()
 
-    def limit_start(self, seconds: float, began: float | None = None) -> None:
-        """Let the handler begin its response within `seconds`, unless it has set a deadline of its own.
-
-        Parameters:
-          began: when these seconds began, in seconds of `trio.current_time()`; None for now.
-        """
+    def limit_start(self, seconds: float) -> None:
+        """Let the handler begin its response within `seconds`, unless it has set a deadline of its own."""
         if not self._deadline_is_explicit and seconds != math.inf:
-            self._deadline = (trio.current_time() if began is None else began) + seconds
-            if self._running:
-                self._arrange()
+            self._deadline = trio.current_time() + seconds
+            self._arrange()
 
     def response_started(self) -> None:
         """The response has begun: the limit of `limit_start` is met."""
         self._time_left = None
         if not self._deadline_is_explicit and self._deadline != math.inf:
             self._deadline = math.inf
-            if self._running:
+            if self.running:
                 self._arrange()
 
     def hold_limit(self) -> None:
@@ -367,7 +367,7 @@ class Lifetime:
     def _mark_disconnected(self) -> None:
         self.disconnected = True
         self.end()
-        if self._running and self.on_disconnect == "cancel":
+        if self.running and self.on_disconnect == "cancel":
             self._begin_disconnected()
 
     def waits(self) -> bool:
@@ -381,7 +381,7 @@ class Lifetime:
         """The nursery of this request's children; opened when it is first used."""
         if self._nursery is None:
             self._nursery = RequestNursery(self._spawn, self._child_failed)
-            if not self._running:
+            if not self.running:
                 self._nursery.expire()
             self._arrange()
         return self._nursery
@@ -410,7 +410,7 @@ class Lifetime:
             deferred = deferred or block.defers
         if self._nursery is not None:
             self._nursery.arrange(cut, self.reason)
-        if self._timer is None or not self._running:
+        if self._timer is None or not self.running:
             return
         if deferred or self._grace_until != math.inf:
             self._timer.deadline = min(math.inf if deferred else self._grace_until, self.latest)
@@ -421,11 +421,11 @@ class Lifetime:
 
     def ring(self) -> None:
         """The deadline of the standing scope has passed."""
-        if self._running:
+        if self.running:
             self._cancel_scope(WHY[self.reason or "timeout"])
 
     def _cancel_scope(self, why: str) -> None:
-        if self.scope is not None and self._running:
+        if self.scope is not None and self.running:
             self._scope_cancelled = True
             self.scope.cancel(reason=why)
 

@@ -13,6 +13,7 @@ It must not know that there are other trials.
 from __future__ import annotations
 
 import inspect
+import math
 import weakref
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -267,6 +268,8 @@ class _ObservedLifetime(Lifetime):
         with _trials[self].handling(self):
             return await super().run(fn, *args)
 
-    async def run_in_turn(self, fn: Callable[[Any, Any], Awaitable[T]], a: object, b: object) -> T:
+    async def run_in_turn(
+        self, fn: Callable[[Any, Any], Awaitable[T]], a: object, b: object, limit: float = math.inf
+    ) -> T:
         with _trials[self].handling(self):
-            return await super().run_in_turn(fn, a, b)
+            return await super().run_in_turn(fn, a, b, limit)
