@@ -1,4 +1,10 @@
-"""What the integration tests share: certificates, the records of the access log, and figures for the summary."""
+"""What the integration tests share: transports, certificates, the records of the access log, figures for the summary.
+
+There are two ways from a socket to a connection: the reactor, where the system has epoll, and Trio's own streams, read
+ahead of the handler by a task.  Every test runs on both, in one and the same process.  Two markers say otherwise:
+``any_transport`` for what does not depend on it, or runs a server that is a program of its own; ``only_on("reactor")``
+for what only one of them promises.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +17,14 @@ import pytest
 import trio
 from integration.live_server import Certificates
 
+from trioframe.server.reactor import Reactor
+
+TRANSPORTS = ["reactor", "streams"] if Reactor.available else ["streams"]
+
 _FIGURES: dict[str, list[float]] = {}
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -29,6 +42,35 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{what}: {spread if len(values) > 1 else f'{values[0]:g}'}")
 
 
+# --- transports -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What carries the connections of the servers that the test starts: "reactor" or "streams"."""
+    chosen = getattr(request, "param", TRANSPORTS[0])
+    monkeypatch.setattr(Reactor, "available", chosen == "reactor")
+    return str(chosen)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("any_transport") is None:
+        metafunc.parametrize("transport", TRANSPORTS, indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = [item for item in items if promises(item)]
+
+
+def promises(item: pytest.Item) -> bool:
+    """Whether what is tested is promised for the transport that it is tested with."""
+    only = item.get_closest_marker("only_on")
+    return only is None or (isinstance(item, pytest.Function) and item.callspec.params["transport"] in only.args)
+
+
+# --- certificates -----------------------------------------------------------------------------------------------------
+
+
 @pytest.fixture(scope="session")
 def certificates() -> Certificates:
     return Certificates()
@@ -38,6 +80,9 @@ def certificates() -> Certificates:
 def tls(request: pytest.FixtureRequest, certificates: Certificates) -> Certificates | None:
     """Runs a test twice: without TLS, and with it."""
     return certificates if request.param == "TLS" else None
+
+
+# --- the access log ---------------------------------------------------------------------------------------------------
 
 
 class AccessRecords(logging.Handler):

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.any_transport  # the server is a program of its own
+
 ABUSE = Path(__file__).parent.parent.parent / "benchmarks" / "abuse.py"
 
 ATTACKS = [

@@ -159,6 +159,7 @@ async def test_many_stalled_downloads_leave_room_for_others():
             client.reset()
 
 
+@pytest.mark.any_transport  # the server is a program of its own
 async def test_an_echo_of_64_mib_takes_no_memory(figure: Figure):
     with trio.fail_after(15):
         done = await trio.run_process(

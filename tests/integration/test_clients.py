@@ -321,6 +321,7 @@ async def test_wrk_for_a_second():
 # --- a browser --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.any_transport  # its start takes long
 async def test_a_browser(tmp_path: Path):
     if not os.access("/usr/bin/chromium", os.X_OK):
         pytest.skip("/usr/bin/chromium is not installed on this machine")

@@ -7,7 +7,7 @@ is reported once, to the log; who met it has an answer, or at the very least the
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal
 
 import pytest
@@ -172,25 +172,25 @@ class NonsenseIterator(BadIterator):
 
 
 # Where it breaks, and what the client has: before the first piece another answer is possible, afterwards none.
-ITERATORS: dict[str, tuple[BadIterator, int | Literal["cut"]]] = {
-    "aiter": (BadIterator("aiter"), 500),
-    "the first piece": (BadIterator("one"), 500),
-    "the first piece, and closing": (BadIterator("one", "aclose"), 500),
-    "a piece of nonsense": (NonsenseIterator(), 500),
-    "the second piece": (BadIterator("two"), "cut"),
-    "the second piece, and closing": (BadIterator("two", "aclose"), "cut"),
-    "the end": (BadIterator("end"), "cut"),
-    "closing": (BadIterator("aclose"), "cut"),
+ITERATORS: dict[str, tuple[Callable[[], BadIterator], int | Literal["cut"]]] = {
+    "aiter": (lambda: BadIterator("aiter"), 500),
+    "the first piece": (lambda: BadIterator("one"), 500),
+    "the first piece, and closing": (lambda: BadIterator("one", "aclose"), 500),
+    "a piece of nonsense": (lambda: NonsenseIterator(), 500),
+    "the second piece": (lambda: BadIterator("two"), "cut"),
+    "the second piece, and closing": (lambda: BadIterator("two", "aclose"), "cut"),
+    "the end": (lambda: BadIterator("end"), "cut"),
+    "closing": (lambda: BadIterator("aclose"), "cut"),
 }
 
 
-@pytest.mark.parametrize(("iterator", "expected"), ITERATORS.values(), ids=ITERATORS)
-async def test_a_streamed_body_that_fails(iterator, expected, caplog: pytest.LogCaptureFixture):
+@pytest.mark.parametrize(("new_iterator", "expected"), ITERATORS.values(), ids=ITERATORS)
+async def test_a_streamed_body_that_fails(new_iterator, expected, caplog: pytest.LogCaptureFixture):
     app = new_app()
 
     @app.get("/")
     async def stream(request: Request) -> Any:
-        return iterator
+        return new_iterator()
 
     async with serving(app) as live, Bystanders(live) as bystanders, await live.connect() as client:
         await client.send(request_for("/"))

@@ -84,13 +84,13 @@ class Talker:
         return pieces
 
 
-@pytest.mark.parametrize("transport", ["TCP", "TLS", "unix"])
-async def test_everybody_gets_back_what_he_sent(transport, app: App, certificates: Certificates, tmp_path: Path):
-    tls = certificates if transport == "TLS" else None
+@pytest.mark.parametrize("road", ["TCP", "TLS", "unix"])
+async def test_everybody_gets_back_what_he_sent(road, app: App, certificates: Certificates, tmp_path: Path):
+    tls = certificates if road == "TLS" else None
     path = tmp_path / "socket"
 
     async def talk(live: Live, number: int) -> None:
-        if transport == "unix":
+        if road == "unix":
             stream = await trio.open_unix_socket(path)
             client = RawClient(stream, stream.socket)
         else:
@@ -101,7 +101,7 @@ async def test_everybody_gets_back_what_he_sent(transport, app: App, certificate
 
     where = (
         {"unix": str(path)}
-        if transport == "unix"
+        if road == "unix"
         else {"fd": listening_socket(send_buffer=SMALL, receive_buffer=SMALL).detach()}
     )
     async with serving(app, tls=tls, **where) as live, trio.open_nursery() as nursery:

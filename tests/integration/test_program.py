@@ -19,6 +19,8 @@ import trio
 from integration.live_server import HARD_LIMIT, connect
 from integration.raw_client import RawClient, request_for
 
+pytestmark = pytest.mark.any_transport
+
 PROGRAM = """
     import trio
     from trioframe import App, text

@@ -169,6 +169,7 @@ async def test_shutdown_does_not_wait_for_clients_that_say_nothing():
         assert trio.current_time() - began < 1
 
 
+@pytest.mark.any_transport
 async def test_a_port_in_use():
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]
@@ -177,6 +178,7 @@ async def test_a_port_in_use():
     assert str(port) in str(caught.value)
 
 
+@pytest.mark.any_transport
 async def test_a_unix_socket_goes_with_its_server(tmp_path: Path):
     path = tmp_path / "socket"
     async with serving(make_app(), unix=str(path)):
@@ -187,6 +189,7 @@ async def test_a_unix_socket_goes_with_its_server(tmp_path: Path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.any_transport  # who accepts, brings it
 @pytest.mark.parametrize("encrypted", [False, True], ids=["TCP", "TLS"])
 async def test_somebody_else_may_accept(encrypted, certificates: Certificates, nursery: trio.Nursery):
     """`serve_stream` is all that Trio's own servers want of a handler."""
