@@ -83,10 +83,32 @@ class H1Body:
         connection = self._connection
         if connection.wire.expects_continue:
             await connection.writer.write(connection.wire.send_informational(100), self._lifetime)
-        await self._receive(connection.settings.body_timeout if timeout is None else timeout)
+        timeout = connection.settings.body_timeout if timeout is None else timeout
+        if self._receive_nowait(timeout):
+            await trio.lowlevel.cancel_shielded_checkpoint()  # a client that is fast is not all there is
+        else:
+            await self._receive(timeout)
+
+    def _receive_nowait(self, timeout: float) -> bool:
+        """Take what has come without waiting for it, and so without a limit on the wait; whether anything had."""
+        connection = self._connection
+        try:
+            data = connection.transport.receive_nowait(connection.settings.buffer_size)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+            self._lifetime.peer_reset()
+            raise RequestCancelled("disconnect") from exc
+        if data is None:
+            return False
+        connection.wire.receive_data(data)
+        self._account(len(data), 0, timeout)
+        return True
+
+    def _account(self, received: int, waited: float, timeout: float) -> None:
+        rate = self._connection.settings.body_min_rate
+        if received and rate > 0:
+            self._credit = min(self._credit - waited + received / rate, timeout)
 
     async def _receive(self, timeout: float) -> None:
-        settings = self._connection.settings
         began = trio.current_time()
         self._lifetime.hold_limit()
         with trio.move_on_after(timeout) as self._scope:
@@ -97,9 +119,7 @@ class H1Body:
                 raise RequestCancelled("disconnect") from exc
             finally:
                 self._lifetime.resume_limit()
-            if received and settings.body_min_rate > 0:
-                waited = trio.current_time() - began
-                self._credit = min(self._credit - waited + received / settings.body_min_rate, timeout)
+            self._account(received, trio.current_time() - began, timeout)
             if self._credit >= 0:
                 return
         if self._stopped:
