@@ -15,16 +15,12 @@ Rules of this file:
 
 from __future__ import annotations
 
-import difflib
 import functools
 import math
 import os
 import re
 import reprlib
-import runpy
-import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, get_args, overload
@@ -53,7 +49,6 @@ T = TypeVar("T")
 # Kinds: which values an option takes.  True is an int to Python; it is no number here.
 
 
-@dataclass(frozen=True)
 class Kind(Generic[T]):
     """A set of values.
 
@@ -63,9 +58,12 @@ class Kind(Generic[T]):
       parse: text from the environment into a value for `check`; raises `ValueError` too.
     """
 
-    allowed: str
-    check: Callable[[object], T]
-    parse: Callable[[str], object] = str
+    __slots__ = ("allowed", "check", "parse")
+
+    def __init__(self, allowed: str, check: Callable[[object], T], parse: Callable[[str], object] = str) -> None:
+        self.allowed = allowed
+        self.check = check
+        self.parse = parse
 
     def or_none(self) -> Kind[T | None]:
         """The same set and None."""
@@ -298,6 +296,8 @@ class OptionTable:
     def _option(self, name: str) -> Option[Any]:
         options = self.options()
         if name not in options:
+            import difflib  # noqa: PLC0415 - only for those who mistyped
+
             near = difflib.get_close_matches(name.upper(), options, n=1)
             raise ConfigError(f"{name} is no option" + "".join(f"; did you mean {known}?" for known in near))
         return options[name]
@@ -318,10 +318,14 @@ class OptionTable:
 
 
 def _load_toml(path: Path) -> Mapping[str, object]:
+    import tomllib  # noqa: PLC0415 - most programs have no such file, and its expressions take milliseconds to compile
+
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
 def _load_python(path: Path) -> Mapping[str, object]:
+    import runpy  # noqa: PLC0415 - most programs have no such file
+
     return {name: value for name, value in runpy.run_path(str(path)).items() if name.isupper() and name[0] != "_"}
 
 

@@ -19,7 +19,7 @@ FACTS = ExceptionFacts("Lost", "order 17", (), (), 0, None, False, False, (), 0)
 
 def debug(*frames: Frame, **facts: Any) -> Document:
     """The page of an exception with `frames` and `facts`."""
-    page = replace(PAGE, request_line="GET /orders/17", exception=replace(FACTS, frames=frames, **facts))
+    page = PAGE._replace(request_line="GET /orders/17", exception=replace(FACTS, frames=frames, **facts))
     return Document(render_html(page))
 
 
@@ -42,14 +42,14 @@ def test_it_needs_nothing_else_and_knows_light_and_dark() -> None:
 
 
 def test_the_line_that_was_running_is_marked() -> None:
-    html = render_html(replace(PAGE, exception=replace(FACTS, frames=(FRAME,))))
+    html = render_html(PAGE._replace(exception=replace(FACTS, frames=(FRAME,))))
     assert re.findall(r"<span class=now><i>8</i>(.*?)</span>", html) == ["    raise Lost"]
     assert "/shop/orders.py:8" in html
 
 
 def test_what_the_user_wrote_and_the_newest_call_are_open() -> None:
     library = replace(FRAME, is_library=True)
-    html = render_html(replace(PAGE, exception=replace(FACTS, frames=(library, FRAME, library, library))))
+    html = render_html(PAGE._replace(exception=replace(FACTS, frames=(library, FRAME, library, library))))
     assert re.findall(r"<details.*?>", html) == [
         '<details class="library">',
         "<details open>",
@@ -63,7 +63,7 @@ def test_a_call_without_source() -> None:
 
 
 def test_notes_and_extra_facts() -> None:
-    page = replace(PAGE, extra={"sql": ["select", None]}, exception=replace(FACTS, notes=("it rained",)))
+    page = PAGE._replace(extra={"sql": ["select", None]}, exception=replace(FACTS, notes=("it rained",)))
     text = Document(render_html(page)).text
     assert "it rained" in text
     assert '["select", null]' in text

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from trioframe.app.patterns import Patterns
-from trioframe.app.route import Route
+from trioframe.app.patterns import MISMATCH, Patterns
+from trioframe.app.route import Route, Slot
 from trioframe.app.router import Router, compile_router
 from trioframe.errors import MethodNotAllowed, NotFound
 
@@ -125,6 +129,121 @@ def test_no_branch_is_looked_at_twice() -> None:
     with pytest.raises(NotFound):
         compiled.find("GET", b"/x" * 12 + b"/not-the-end")
     assert len(looked) <= sum(uri.count(":odd") for uri in uris)
+
+
+# --- all rules together -----------------------------------------------------------------------------------------------
+
+STATIC = (-1,)
+Way = tuple[list[tuple[int, ...]], list[Any]]
+
+
+def ways(segments: Sequence[str | Slot], texts: list[str], slash: bool) -> Iterator[Way]:
+    """How a route's segments take these texts, which is in one way at most: the rank of each, and the values."""
+    if not segments:
+        if not texts:
+            yield [], []
+        return
+    first, *rest = segments
+    if not texts:
+        return
+    if isinstance(first, str):
+        if texts[0] == first:
+            yield from (([STATIC, *ranks], values) for ranks, values in ways(rest, texts[1:], slash))
+        return
+    pattern = Patterns().file(first.stem, first.extensions) if first.stem else Patterns().typed(first.label)
+    rank, count = pattern.order, 1
+    if first.label == "path":
+        rank, count = (*rank, -len(rest)), len(texts) - len(rest)
+    if count < 1:
+        return
+    value = pattern.parse("/".join([*texts[:count], *([""] if slash and first.label == "path" and not rest else [])]))
+    if value is not MISMATCH:
+        taken = list(value) if first.stem else [value]
+        yield from (([rank, *ranks], [*taken, *values]) for ranks, values in ways(rest, texts[count:], slash))
+
+
+def fits(declared: Route, path: str) -> Iterator[tuple[object, list[Any]]]:
+    """Every way in which a path is that of a route, with its rank among all ways of all routes, and the values."""
+    texts = [unquote(text) for text in path.split("/")[1:]]
+    slash = texts[-1] == ""
+    texts = texts[: len(texts) - slash]
+    template, strict = declared.template, declared.strict_slashes
+    last = template.segments[-1] if template.segments else ""
+    label = last.label if isinstance(last, Slot) else ""
+    if not strict or label == "path" or template.slash == slash:
+        yield from (((ranks, 0), values) for ranks, values in ways(template.segments, texts, slash))
+    # A path takes all but what has to follow it, so it leaves a text for the last parameter.
+    behind_path = any(isinstance(segment, Slot) and segment.label == "path" for segment in template.segments)
+    if label == "strorempty" and not behind_path and ((slash and not template.slash) or not strict):
+        yield from (((ranks, 1), [*values, ""]) for ranks, values in ways(template.segments[:-1], texts, slash))
+
+
+def try_all(routes: Iterable[Route], method: str, path: str, hosts: Sequence[str]) -> object:
+    """What the rules say of a request, found by trying every route."""
+    found: list[tuple[Any, Route, list[Any]]] = []
+    allowed: set[str] = set()
+    for declared, host in itertools.product(routes, hosts):
+        if host in (declared.host or ("",)):
+            for rank, values in fits(declared, path):
+                allowed |= declared.methods
+                for n, answered in enumerate([method, *(["GET"] if method == "HEAD" else [])]):
+                    if answered in declared.methods:
+                        found.append(((rank, hosts.index(host), n), declared, values))
+    if found:
+        _, declared, values = min(found, key=lambda each: each[0])
+        return declared, dict(zip([parameter.name for parameter in declared.parameters], values, strict=True))
+    return sorted(allowed | {"OPTIONS"} | ({"HEAD"} if "GET" in allowed else set())) if allowed else None
+
+
+TEMPLATE_SEGMENTS = ["a", "1", "<{}:int>", "<{}>", "<{}:strorempty>", "<{}=int:ext>", "<{}:path>"]
+
+uris = st.builds(
+    lambda segments, slash: "".join(f"/{part.format(f'x{n}')}" for n, part in enumerate(segments)) + slash,
+    st.lists(st.sampled_from(TEMPLATE_SEGMENTS), max_size=3),
+    st.sampled_from(["", "/"]),
+).filter(lambda uri: uri and not route(uri).template.complaints)
+declarations = st.builds(
+    route,
+    uris,
+    st.sampled_from(["GET", "POST", "HEAD", "GET POST"]),
+    host=st.sampled_from([(), (), ("h",), ("h:80",)]),
+    strict=st.booleans(),
+)
+paths = st.lists(st.sampled_from(["a", "1", "-2", "1.txt", "%61", "a%2Fé", ""]), min_size=1, max_size=3)
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(declarations, min_size=2, max_size=8),
+    paths,
+    st.sampled_from(["GET", "HEAD", "POST", "PUT"]),
+    st.booleans(),
+)
+def test_the_search_finds_what_trying_all_routes_finds(
+    declared: list[Route], path: list[str], method: str, has_host: bool
+) -> None:
+    routes: list[Route] = []
+    for each in declared:
+        named = route(
+            each.uri, " ".join(each.methods), name=str(len(routes)), host=each.host, strict=each.strict_slashes
+        )
+        if not compile_router([*routes, named], Patterns())[1]:
+            routes.append(named)
+    compiled, _ = compile_router(routes, Patterns())
+    # Most paths that are made by chance lead nowhere; this one begins as the first route does.
+    begun = zip(declared[0].template.segments, path, strict=False)
+    sent = "/" + "/".join(
+        [s if isinstance(s, str) else text for s, text in begun] + path[len(declared[0].template.segments) :]
+    )
+    answer: object
+    try:
+        match = compiled.find(method, sent.encode(), "H:80" if has_host else "")
+        answer = match.route, match.params
+    except NotFound:
+        answer = None
+    except MethodNotAllowed as error:
+        answer = list(error.allowed)
+    assert answer == try_all(routes, method, sent, ["h:80", "h", ""] if has_host else [""])
 
 
 # --- parameters -------------------------------------------------------------------------------------------------------

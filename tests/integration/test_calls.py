@@ -117,7 +117,7 @@ HELLO = [
     "Response.__init__",
     "Response.parts",
     # Its answer is plain, and leaves in one write.
-    "H1Exchange.send_response",
+    "H1Exchange.start_response",
     "H1Connection.send_response",
     "advance",
     "plain_response",

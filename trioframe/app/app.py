@@ -14,9 +14,8 @@ from __future__ import annotations
 import ssl as ssl_module
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import trio
 
@@ -42,8 +41,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_METHODS = ("GET",)
 
 
-@dataclass(frozen=True, slots=True)
-class ExceptionHandler:
+class ExceptionHandler(NamedTuple):
     """A declaration of `App.exception`."""
 
     types: tuple[type[BaseException], ...]

@@ -92,10 +92,11 @@ class Dispatcher:
                 if lifetime.unwinding:
                     exchange.unfinished = partial(self._conclude, request)
                     return
-            if whole is not None:
-                await exchange.send_response(*whole)
-            elif not exchange.finished:
-                await request.finish_response()
+            if whole is None:
+                if not exchange.finished:
+                    await request.finish_response()
+            elif (rest := exchange.start_response(*whole)) is not None:
+                await rest
         except BaseException as exc:
             if lifetime.unwinding:
                 exchange.unfinished = partial(self._conclude, request)
@@ -203,7 +204,10 @@ class Dispatcher:
             if exchange.finished:
                 return
         if error.status == 499 or exchange.responded:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # its traceback holds this frame
         if response is None:
             response = self._error_page(request, ServiceUnavailable(quiet=True))
         await self._send_instead(exchange, response)

@@ -16,24 +16,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..config import ErrorFormat
 from ..errors import HTTPError, RemoteProtocolError, RequestCancelled, reason_phrase
-from .errorpage_html import render_html
-from .exception_tree import OLDEST_FRAMES, ExceptionFacts, Frame, examine
 from .response import HTML, JSON, TEXT, WITHOUT_CONTENT, Response
 from .safe_text import Plain, clip, describe, in_words, plain
 
 if TYPE_CHECKING:
+    from .exception_tree import ExceptionFacts, Frame
     from .request import Request
 
 __all__ = ["ErrorPage", "render_error"]
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorPage:
+class ErrorPage(NamedTuple):
     """What a page says, in any format.
 
     Attributes:
@@ -105,11 +102,9 @@ def _page(exception: BaseException, status: int, request: Request, *, debug: boo
     )
     if not debug:
         return page
-    return ErrorPage(
-        page.status,
-        page.title,
-        page.message,
-        page.context,
+    from .exception_tree import examine  # noqa: PLC0415 - only for developers, and it has to find out where Python is
+
+    return page._replace(
         request_line=clip(f"{request.method} {request.target.decode('latin-1')}", 1000),
         extra={} if known is None else _facts(known.extra),
         exception=examine(exception),
@@ -134,6 +129,15 @@ def _negotiate(request: Request, fallback: ErrorFormat) -> str:
     offers = {_FORMATS[format_][0].partition(";")[0]: format_ for format_ in (first, *_FORMATS)}
     liked = request.accept.match(*offers)
     return first if liked is None else offers[liked]
+
+
+# --- HTML -------------------------------------------------------------------------------------------------------------
+
+
+def _render_html(page: ErrorPage) -> str:
+    from .errorpage_html import render_html  # noqa: PLC0415 - few programs show pages; `html` has every name of HTML 5
+
+    return render_html(page)
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------------
@@ -200,6 +204,8 @@ def _facts_as_text(facts: Mapping[str, Plain]) -> Iterator[str]:
 
 def _exception_as_text(facts: ExceptionFacts) -> Iterator[str]:
     """Indented, as the tree is; calls as Python writes them, so that editors recognise them."""
+    from .exception_tree import OLDEST_FRAMES  # noqa: PLC0415 - it has been imported to examine the exception
+
     yield from f"{facts.type}: {facts.message}".split("\n")
     for note in facts.notes:
         yield from _indent(note.split("\n"))
@@ -231,7 +237,7 @@ def _indent(lines: Iterator[str] | list[str]) -> Iterator[str]:
 
 
 _FORMATS: dict[str, tuple[str, Callable[[ErrorPage], str]]] = {
-    "html": (HTML, render_html),
+    "html": (HTML, _render_html),
     "json": (JSON, _render_json),
     "text": (TEXT, _render_text),
 }

@@ -21,8 +21,8 @@ from __future__ import annotations
 
 import hmac
 import re
-from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from ..config import Config
 from ..http.exchange import ConnInfo
@@ -41,8 +41,7 @@ _NODE = re.compile(
 _HOST = re.compile(r"(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """What the client looked like to the first trusted proxy, or to us.
 
     Attributes:
@@ -72,8 +71,7 @@ def find_origin(headers: Headers, host: str, conn: ConnInfo, config: Config) -> 
     return Origin(ip, port, scheme, told.host if _HOST.fullmatch(told.host) else host)
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
+class _Told(NamedTuple):
     """A trusted proxy's words; "" for what it does not say."""
 
     node: str

@@ -11,19 +11,17 @@ Rules of this file:
 
 Nothing here protects a regular expression of the application from endless backtracking; what it can be given is bounded
 by the longest request target the server takes.
+
+A built-in type is made when the first URI names it: few programs need the modules and expressions of them all.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import date
-from decimal import Decimal
-from difflib import get_close_matches
 from typing import Any, Final
-from uuid import UUID
 
 from ..errors import Mistake
 
@@ -33,7 +31,6 @@ MISMATCH: Final = object()
 """What `Pattern.parse` gives for text that does not fit."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
 class Pattern:
     """One type of parameter.
 
@@ -44,10 +41,19 @@ class Pattern:
       order: patterns with a lower one are tried first.
     """
 
-    label: str
-    parse: Callable[[str], Any]
-    text: Callable[[Any], str] = str
-    order: tuple[int, ...] = ()
+    __slots__ = ("label", "order", "parse", "text")
+
+    def __init__(
+        self,
+        label: str,
+        parse: Callable[[str], Any],
+        text: Callable[[Any], str] = str,
+        order: tuple[int, ...] = (),
+    ) -> None:
+        self.label = label
+        self.parse = parse
+        self.text = text
+        self.order = order
 
     def build(self, value: Any) -> str:
         """The text of `value`; raises ValueError if this pattern would not take it back."""
@@ -80,7 +86,11 @@ def _finite(text: str) -> float:
 
 def _plain(number: float | str) -> str:
     """A float without an exponent, which no URI type has: 1e-7 is 0.0000001."""
-    return format(Decimal(str(number)), "f") if isinstance(number, float) else str(number)
+    if not isinstance(number, float):
+        return str(number)
+    from decimal import Decimal  # noqa: PLC0415 - only for URLs with a float in them
+
+    return format(Decimal(str(number)), "f")
 
 
 # The more specific type before the more general one: which is tried first where several stand at one place.
@@ -92,25 +102,31 @@ def _built_in(label: str, parse: Callable[[str], Any], text: Callable[[Any], str
     return Pattern(label, parse, text, (BUILT_IN, ORDER.index(label)))
 
 
-TYPES = (
-    _built_in("uuid", _matching("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", UUID)),
-    _built_in("ymd", _matching("[0-9]{4}-[0-9]{2}-[0-9]{2}", date.fromisoformat)),
-    _built_in("int", _matching("-?[0-9]+", int)),
-    _built_in("float", _matching(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)", _finite), _plain),
-    _built_in("alpha", _matching("[A-Za-z]+", str)),
-    _built_in("slug", _matching("[a-z0-9]+(?:-[a-z0-9]+)*", str)),
-    _built_in("str", lambda text: text or MISMATCH),
-    _built_in("strorempty", str),
+def _uuid() -> Pattern:
+    from uuid import UUID  # noqa: PLC0415 - only where a URI has the type
+
+    return _built_in("uuid", _matching("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", UUID))
+
+
+TYPES: Final[Mapping[str, Callable[[], Pattern]]] = {
+    "uuid": _uuid,
+    "ymd": lambda: _built_in("ymd", _matching("[0-9]{4}-[0-9]{2}-[0-9]{2}", date.fromisoformat)),
+    "int": lambda: _built_in("int", _matching("-?[0-9]+", int)),
+    "float": lambda: _built_in("float", _matching(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)", _finite), _plain),
+    "alpha": lambda: _built_in("alpha", _matching("[A-Za-z]+", str)),
+    "slug": lambda: _built_in("slug", _matching("[a-z0-9]+(?:-[a-z0-9]+)*", str)),
+    "str": lambda: _built_in("str", lambda text: text or MISMATCH),
+    "strorempty": lambda: _built_in("strorempty", str),
     # Never empty; what a client says, so whoever joins it to a folder has to look at ".." and a leading slash.
-    Pattern("path", lambda text: text or MISMATCH, order=(PATH,)),
-)
+    "path": lambda: Pattern("path", lambda text: text or MISMATCH, order=(PATH,)),
+}
 
 
 class Patterns:
     """The types that the URIs of one application may name: the built-in ones and its own."""
 
     def __init__(self) -> None:
-        self._types = {pattern.label: pattern for pattern in TYPES}
+        self._types = dict(TYPES)
 
     def register(self, label: str, cast: Callable[[str], Any], regex: str) -> None:
         """Add a type: ``<x:label>`` takes a segment that is `regex` from end to end, and gives ``cast(segment)``.
@@ -127,15 +143,18 @@ class Patterns:
             raise Mistake(f"a parameter type cannot be called {label!r}: letters, digits and _ make its name")
         if label in self._types or label == "ext":
             raise Mistake(f"there is a parameter type {label!r} already")
-        self._types[label] = Pattern(label, _matching(_compile(regex), cast), order=(OWN, len(self._types)))
+        pattern = Pattern(label, _matching(_compile(regex), cast), order=(OWN, len(self._types)))
+        self._types[label] = lambda: pattern
 
     def typed(self, label: str) -> Pattern:
         """The type called `label`; raises `Mistake` if there is none."""
         if label not in self._types:
+            from difflib import get_close_matches  # noqa: PLC0415 - only for those who mistyped
+
             near = get_close_matches(label, [*self._types, "ext"], n=1)
             hint = f"did you mean {near[0]}?" if near else f"a regular expression is written ({label})"
             raise Mistake(f"there is no parameter type {label!r}; {hint}")
-        return self._types[label]
+        return self._types[label]()
 
     def regex(self, regex: str, name: str) -> Pattern:
         """A regular expression for the parameter `name`.

@@ -13,14 +13,12 @@ It must not know how the exchange is carried, nor who calls the handler.
 
 from __future__ import annotations
 
-import json
 import re
-import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 import trio
 
@@ -33,14 +31,16 @@ from ..http.multidict import MultiDict
 from ..http.request_nursery import RequestNursery
 from .accept import Accept, parse_accept
 from .charset import decode_text
-from .credentials import Credentials, parse_credentials
 from .forwarded import Origin, find_origin
+from .json_text import read_json
 from .lazy import lazy
+from .query import parse_query
 from .response import OCTETS, WITHOUT_CONTENT, Response
 from .response_stream import ResponseStream, pieces_of
 
 if TYPE_CHECKING:
     from .app import App
+    from .credentials import Credentials
     from .route import Route
 
 __all__ = ["MAX_QUERY_FIELDS", "Request"]
@@ -142,9 +142,7 @@ class Request:
           BadRequest: more than MAX_QUERY_FIELDS.
         """
         try:
-            fields = parse_qsl(
-                self.query_string, keep_blank_values=True, errors="replace", max_num_fields=MAX_QUERY_FIELDS
-            )
+            fields = parse_query(self.query_string, MAX_QUERY_FIELDS)
         except ValueError:
             raise BadRequest(f"the query has more than {MAX_QUERY_FIELDS} fields") from None
         return MultiDict(fields)
@@ -189,6 +187,8 @@ class Request:
     @lazy
     def credentials(self) -> Credentials | None:
         """What Authorization says, taken apart; None without it."""
+        from .credentials import parse_credentials  # noqa: PLC0415 - where nobody asks who it is, it is not needed
+
         return parse_credentials(self.headers.get("authorization"))
 
     @property
@@ -201,7 +201,11 @@ class Request:
     def id(self) -> str:
         """Names the request in logs: the X-Request-ID it came with, if that is short and plain, or a new one."""
         given = self.headers.get("x-request-id", "")
-        return given if _SANE_ID.fullmatch(given) else str(uuid.uuid4())
+        if _SANE_ID.fullmatch(given):
+            return given
+        import uuid  # noqa: PLC0415 - a proxy or nobody gives names to most requests
+
+        return str(uuid.uuid4())
 
     @lazy
     def ctx(self) -> SimpleNamespace:
@@ -320,7 +324,7 @@ class Request:
         Raises:
           BadRequest: it is not JSON.
         """
-        return self.load_json(self.app.loads or json.loads)
+        return self.load_json(self.app.loads or read_json)
 
     def load_json(self, loads: Callable[[bytes], Any]) -> Any:
         """The body, parsed by `loads`; None for an empty one.  Raises as `json` does."""

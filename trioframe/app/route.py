@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from ..config import ErrorFormat, OnDisconnect
@@ -34,16 +34,14 @@ __all__ = ["Parameter", "Route", "RouteExtra", "Slot", "Template", "parse_uri"]
 RESERVED_NAMES = {"_anchor", "_external", "_host", "_scheme", "_server"}
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """What a handler is given by keyword: its name, and the label of its type or the regular expression."""
 
     name: str
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """A segment that is a parameter, or a file name, which is two.
 
     Parameters:
@@ -66,8 +64,7 @@ class Slot:
         return (Parameter(self.name, self.label),)
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(NamedTuple):
     """A URI, read.
 
     Parameters:

@@ -2,8 +2,8 @@
 
 Rules of this file:
 
-* A route without parameters and hosts is found by one look-up of the path as it was sent; only what is not found so is
-  searched for in the tree, with the same result.
+* A route without hosts that has no parameter, or one as its last segment, is found by the path as it was sent (see
+  `shortcuts`); only what is not found so is searched for in the tree, with the same result.
 * A path is split at its slashes first, and then each segment is decoded, once: an encoded slash stays in its segment.
   A path that is not UTF-8 once decoded is one that nobody declared: 404.
 * Hosts are compared without regard to case, and to the port where the route names none.
@@ -15,15 +15,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 from ..errors import MethodNotAllowed, Mistake, NotFound
 from .patterns import Pattern, Patterns
 from .route import Route, Slot
-from .segment_tree import Match, Node, Search, Segment
-from .url import URLBuilder, URLBuildError, encode_query, quote_segment
+from .segment_tree import Match, Node, Segment, search
+from .shortcuts import static_paths, stems
+from .url import URLBuilder, URLBuildError, encode_query
 
 __all__ = ["Match", "Router", "URLBuildError", "compile_router"]
 
@@ -35,7 +35,8 @@ class Router:
         self._root = root
         self._builders = builders
         self._any_host = not any(builder.route.host for builder in builders.values())
-        self._static = dict(_static_paths(root))
+        self._static = dict(static_paths(root))
+        self._stems = dict(stems(root))
 
     def find(self, method: str, raw_path: bytes, host: str = "") -> Match:
         """The route of a request, and the parameters of its handler.
@@ -53,17 +54,21 @@ class Router:
         routes = self._static.get(raw_path)
         if routes is not None and (route := routes.get(method)) is not None:
             return Match(route, {})
+        last = raw_path.rfind(b"/") + 1
+        stem = self._stems.get(raw_path[:last])
+        if stem is not None and (match := stem.find(method, raw_path[last:])) is not None:
+            return match
         segments = _split(raw_path or b"/")  # RFC 9110 section 4.2.3: no path at all is "/"
         if segments is None:
             raise NotFound
-        search = Search(segments, method, ("",) if self._any_host else _host_keys(host))
-        match = search.visit(self._root, 1, ())
+        allowed: set[str] = set()
+        match = search(self._root, segments, method, ("",) if self._any_host else _host_keys(host), allowed)
         if match is not None:
             return match
-        if not search.allowed:
+        if not allowed:
             raise NotFound
-        also = {"OPTIONS", "HEAD"} if "GET" in search.allowed else {"OPTIONS"}
-        raise MethodNotAllowed(allowed=sorted(search.allowed | also))
+        also = {"OPTIONS", "HEAD"} if "GET" in allowed else {"OPTIONS"}
+        raise MethodNotAllowed(allowed=sorted(allowed | also))
 
     def fixed(self) -> Iterator[tuple[tuple[str, bytes], Route]]:
         """What can be found without a search: the routes without parameters and hosts, by method and path as sent."""
@@ -99,6 +104,8 @@ class Router:
         """
         builder = self._builders.get(name)
         if builder is None:
+            from difflib import get_close_matches  # noqa: PLC0415 - only for those who mistyped
+
             near = "".join(f"; did you mean {known!r}?" for known in get_close_matches(name, self._builders, n=1))
             raise URLBuildError(f"there is no route called {name!r}{near}")
         absolute = _external or bool(_host)
@@ -111,17 +118,6 @@ class Router:
 
 # RFC 3986 section 3.5: fragment = *( pchar / "/" / "?" )
 _FRAGMENT_SAFE = "!$&'()*+,;=:@/?"
-
-
-def _static_paths(node: Node, prefix: str = "") -> Iterator[tuple[bytes, dict[str, Route]]]:
-    if node.ends.keys() == {""}:
-        for slash, targets in zip(("", "/"), node.ends[""], strict=True):
-            routes = {method: target.route for method, target in targets.items()}
-            if "GET" in routes:
-                routes.setdefault("HEAD", routes["GET"])
-            yield f"{prefix}{slash}".encode(), routes
-    for text, child in node.static.items():
-        yield from _static_paths(child, f"{prefix}/{quote_segment(text)}")
 
 
 def _split(raw_path: bytes) -> list[str] | None:

@@ -25,13 +25,14 @@ MAX_KEY = 200  # characters of a name
 _MAX_INT = 2**64
 _MORE = "..."
 
-_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+# Not compiled here: that takes as long as importing the module, and there may never be an error to show.
+_UNFIT = "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
 
 
 def clip(text: str, limit: int = MAX_TEXT) -> str:
     """`text`, harmless, and at most about `limit` characters of it."""
     end = f" ... ({len(text) - limit} more characters)" if len(text) > limit else ""
-    return _UNFIT.sub(_escape, text[:limit]) + end
+    return re.sub(_UNFIT, _escape, text[:limit]) + end
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -7,19 +7,21 @@ Rules of this file:
   for any.  If the rest does not fit, or the method is not answered there, the search goes back and tries the next.
 * No node is visited twice in a search: each step takes one segment, and what a path takes is known from the number of
   segments behind it.  So time is bounded by the number of routes, whatever is asked.
+* The search follows the way that comes first, and notes where branches are left; where it cannot go on it goes back to
+  the last such place.  It is not recursive, and where there is one way only it calls nothing but the pattern.
 * Where no slash is demanded or forbidden a route stands at both places: the search knows nothing of strictness.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
 from .patterns import MISMATCH, Pattern
 from .route import Route, Slot
 
-__all__ = ["Match", "Node", "Search", "Segment", "Target"]
+__all__ = ["Match", "Node", "Segment", "Target", "search"]
 
 Segment = str | tuple[Slot, Pattern]
 
@@ -73,15 +75,17 @@ class Node:
     Attributes:
       static: the nodes behind static text.
       branches: parameters, in order.
+      only: the one of them, if there is no other and it takes one segment.
       ends: the routes that end here.
       blank: the routes that end here when their last parameter, which may be empty, is left out.
     """
 
-    __slots__ = ("blank", "branches", "ends", "static")
+    __slots__ = ("blank", "branches", "ends", "only", "static")
 
     def __init__(self) -> None:
         self.static: dict[str, Node] = {}
         self.branches: list[Branch] = []
+        self.only: Branch | None = None
         self.ends: Ends = {}
         self.blank: Ends = {}
 
@@ -113,6 +117,7 @@ class Node:
                 return branch.node
         self.branches.append(Branch(order, pattern.label, pattern.parse, all_but, node := Node()))
         self.branches.sort(key=lambda branch: branch.order)
+        self.only = self.branches[0] if len(self.branches) == 1 and all_but is None else None
         return node
 
 
@@ -127,63 +132,85 @@ def _occupy(ends: Ends, target: Target, slashes: Collection[bool]) -> dict[Route
     return taken
 
 
-class Search:
-    """One path on its way through a tree.
+# Where the search is: at a node, before the segment of this index, with the values that led there.
+Place = tuple[Node, int, tuple[Any, ...]]
+# Branches that are still to be tried, before the segment of this index, with the values that led there.
+Turning = tuple[Iterator[Branch], int, tuple[Any, ...]]
+
+
+def search(root: Node, segments: Sequence[str], method: str, hosts: Sequence[str], allowed: set[str]) -> Match | None:
+    """The match of a path, or None.
 
     Parameters:
       segments: of the path, decoded; the first is what stands before the first slash.
       method: to be answered.
       hosts: the hosts that routes may have asked for, the most specific first.
-
-    Attributes:
-      allowed: the methods that routes met on the way answer.
+      allowed: where the methods go that are answered there when this one is not.
     """
-
-    __slots__ = ("allowed", "end", "hosts", "method", "segments", "slash")
-
-    def __init__(self, segments: list[str], method: str, hosts: tuple[str, ...]) -> None:
-        self.segments = segments
-        self.method = method
-        self.hosts = hosts
-        self.slash = segments[-1] == ""
-        self.end = len(segments) - self.slash
-        self.allowed: set[str] = set()
-
-    def visit(self, node: Node, index: int, values: tuple[Any, ...]) -> Match | None:
-        """The match at or below `node`, to which the segments before `index` led, and gave `values`."""
-        while index != self.end:
-            child = node.static.get(self.segments[index])
-            if node.branches:
-                match = None if child is None else self.visit(child, index + 1, values)
-                return match or self._visit_branches(node, index, values)
+    slash = segments[-1] == ""
+    end = len(segments) - slash
+    turnings: list[Turning] = []
+    place: Place | None = (root, 1, ())
+    while place is not None:
+        node, index, values = place
+        while index != end:
+            text = segments[index]
+            child = node.static.get(text)
+            if child is None and node.only is not None:  # nothing is left here to come back to
+                _, _, parse, _, child = node.only
+                value = parse(text)
+                if value is MISMATCH:
+                    break
+                values = (*values, value)
+            elif node.branches:
+                turnings.append((iter(node.branches), index, values))
             if child is None:
-                return None
-            node, index = child, index + 1
-        return self._finish(node.ends, values) or self._finish(node.blank, (*values, ""))
+                break
+            node = child
+            index += 1
+        else:
+            target = _target(node.ends, slash, method, hosts, allowed)
+            if target is None and node.blank:
+                target, values = _target(node.blank, slash, method, hosts, allowed), (*values, "")
+            if target is not None:
+                return _match(target, values)
+        place = _next(turnings, segments, end)
+    return None
 
-    def _visit_branches(self, node: Node, index: int, values: tuple[Any, ...]) -> Match | None:
-        for _, _, parse, following, child in node.branches:
+
+def _next(turnings: list[Turning], segments: Sequence[str], end: int) -> Place | None:
+    """Where the next branch leads, from the last place that has one; None if all have been tried."""
+    while turnings:
+        branches, index, values = turnings[-1]
+        for _, _, parse, following, node in branches:
             if following is None:
-                text, behind = self.segments[index], index + 1
+                text, behind = segments[index], index + 1
             else:
-                behind = self.end - following
-                text = "/".join(self.segments[index : behind if following else None])
+                behind = end - following
+                text = "/".join(segments[index : behind if following else None])
             value = parse(text)
-            if value is not MISMATCH and (match := self.visit(child, behind, (*values, value))):
-                return match
-        return None
+            if value is not MISMATCH:
+                return node, behind, (*values, value)
+        turnings.pop()
+    return None
 
-    def _finish(self, ends: Ends, values: tuple[Any, ...]) -> Match | None:
-        for host in self.hosts:
-            if host in ends:
-                methods = ends[host][self.slash]
-                # RFC 9110 section 9.3.2: HEAD is GET without the content.
-                target = methods.get(self.method) or (methods.get("GET") if self.method == "HEAD" else None)
-                if target is not None:
-                    route, names, file = target
-                    if file is not None:
-                        values = (*values[:file], *values[file], *values[file + 1 :])
-                    # There are as many of both; to have it checked would cost as much as all the rest of this method.
-                    return Match(route, dict(zip(names, values)))  # noqa: B905
-                self.allowed.update(methods)
-        return None
+
+def _target(ends: Ends, slash: bool, method: str, hosts: Sequence[str], allowed: set[str]) -> Target | None:
+    for host in hosts:
+        if host in ends:
+            methods = ends[host][slash]
+            # RFC 9110 section 9.3.2: HEAD is GET without the content.
+            target = methods.get(method) or (methods.get("GET") if method == "HEAD" else None)
+            if target is not None:
+                return target
+            allowed.update(methods)
+    return None
+
+
+def _match(target: Target, values: tuple[Any, ...]) -> Match:
+    route, names, file = target
+    if file is not None:
+        values = (*values[:file], *values[file], *values[file + 1 :])
+    # There are as many of both; to have it checked would cost as much as all the rest of this function.
+    params = {names[0]: values[0]} if len(names) == 1 else dict(zip(names, values))  # noqa: B905
+    return tuple.__new__(Match, (route, params))  # as Match(...) does, without a call in between

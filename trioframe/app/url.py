@@ -11,7 +11,6 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -34,7 +33,6 @@ def quote_segment(text: str) -> str:
     return quote(text, safe=_SEGMENT_SAFE)
 
 
-@dataclass(frozen=True, slots=True)
 class URLBuilder:
     """The URLs of one route.
 
@@ -43,8 +41,11 @@ class URLBuilder:
       segments: the route's, each static text or a parameter and its pattern.
     """
 
-    route: Route
-    segments: Sequence[str | tuple[Slot, Pattern]]
+    __slots__ = ("route", "segments")
+
+    def __init__(self, route: Route, segments: Sequence[str | tuple[Slot, Pattern]]) -> None:
+        self.route = route
+        self.segments = segments
 
     def path(self, params: dict[str, Any]) -> str:
         """The path for `params`, from which those that stand in it are taken out."""

@@ -152,6 +152,15 @@ class Exchange(ABC):
         If cancelled, an unknown part was sent and the connection is closed.
         """
 
+    def start_response(
+        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, reason: str | None = None
+    ) -> Awaitable[None] | None:
+        """As `send_response`, with all that need not wait done at once: None if that was all, else the rest of it.
+
+        The rest has to be awaited.
+        """
+        return self.send_response(status, headers, body, reason)
+
     @abstractmethod
     def send_head(
         self,

@@ -115,11 +115,10 @@ class H1Connection:
 
     def receive_head(self, data: bytes) -> Event:
         """`receive_data` and `next_event` in one, for what is received while a request is awaited."""
-        head = None
         if self._reading is _HEAD and not self._inbox.data and not self._cutter.begun:
-            head = recognise(data, self._limits)  # if it is plain, the whole read is one head
-        if head is not None:
-            return self._begin_request(head)
+            head = recognise(data, self._limits)
+            if head is not None:
+                return self._begin_request(head)
         self.receive_data(data)
         return self.next_event()
 

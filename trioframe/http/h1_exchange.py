@@ -12,7 +12,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, cast
 
 import trio
@@ -79,28 +79,46 @@ class H1Exchange(Exchange):
     async def send_response(
         self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, reason: str | None = None
     ) -> None:
+        rest = self.start_response(status, headers, body, reason)
+        if rest is not None:
+            await rest
+
+    def start_response(
+        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, reason: str | None = None
+    ) -> Awaitable[None] | None:
         connection, lifetime = self._connection, self.lifetime
         writer, wire = connection.writer, connection.wire
         if writer.broken or lifetime.lost or connection.exchange is not self:
             self._check()
         close = connection.closing or (not wire.body_complete and self._too_much_unread())
-        if len(body) <= LARGE:
-            data = wire.send_response(status, headers, body, close, reason)
-            self.responded, self.status, self._held = True, status, None
-            if lifetime.running:  # else it has met its limit by ending
-                lifetime.response_started()
-            # No checkpoint: the connection has one for every request.
-            self.bytes_sent += len(data)
-            sent = writer.write_nowait(data, lifetime)
-            if sent != len(data):
-                await writer.write(memoryview(data)[sent:], lifetime)
-        else:  # no copy of the whole is made to put the head before it
-            first, rest = body[:LARGE], cast("bytes", memoryview(body)[LARGE:])
-            data = wire.begin_response(status, headers, first, content_length=len(body), close=close, reason=reason)
-            self._begin(status)
-            await self._send(data)
-            await self._send(wire.send_data(rest))
-            await self._send(wire.send_end())
+        if len(body) > LARGE:
+            return self._send_large(status, headers, body, close, reason)
+        data = wire.send_response(status, headers, body, close, reason)
+        self.responded, self.status, self._held = True, status, None
+        if lifetime.running:  # else it has met its limit by ending
+            lifetime.response_started()
+        self.bytes_sent += len(data)
+        sent = writer.write_nowait(data, lifetime)
+        if sent != len(data):
+            return self._send_rest(memoryview(data)[sent:])
+        self.finished = True
+        return None  # no checkpoint: the connection has one for every request
+
+    async def _send_rest(self, data: memoryview) -> None:
+        await self._connection.writer.write(data, self.lifetime)
+        self.finished = True
+
+    async def _send_large(
+        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, close: bool, reason: str | None
+    ) -> None:
+        """No copy of the whole is made to put the head before it."""
+        wire = self._connection.wire
+        first, rest = body[:LARGE], cast("bytes", memoryview(body)[LARGE:])
+        data = wire.begin_response(status, headers, first, content_length=len(body), close=close, reason=reason)
+        self._begin(status)
+        await self._send(data)
+        await self._send(wire.send_data(rest))
+        await self._send(wire.send_end())
         self.finished = True
 
     def send_head(

@@ -65,27 +65,25 @@ class Headers:
         single = self._single
         if single is None and self._index is None:
             single = self._if_single()
-        if single is None:
-            return self._joined(name)
-        try:
-            value = single.get(name.encode("latin-1"))
-        except UnicodeEncodeError:  # no name that can come from the wire
+        if single is not None:
+            try:
+                value = single.get(name.encode("latin-1"))
+            except UnicodeEncodeError:  # no name that can come from the wire
+                return None
+            return None if value is None else value.decode("latin-1")
+        values = self._lines().get(name)
+        if values is None:
             return None
-        return None if value is None else value.decode("latin-1")
+        # RFC 9110 section 5.3: lines of one name are joined by a comma.
+        # RFC 9113 section 8.2.3: the pieces of Cookie are joined by "; ".
+        return values[0] if len(values) == 1 else ("; " if name == "cookie" else ", ").join(values)
 
     def _if_single(self) -> dict[bytes, bytes] | None:
+        """The lines by name, if no name repeats; else None."""
         lines = dict(self._raw)
         if len(lines) == len(self._raw):
             self._single = lines
         return self._single
-
-    def _joined(self, name: str) -> str | None:
-        values = self._lines().get(name)
-        if values is None or len(values) == 1:
-            return None if values is None else values[0]
-        # RFC 9110 section 5.3: lines of one name are joined by a comma.
-        # RFC 9113 section 8.2.3: the pieces of Cookie are joined by "; ".
-        return ("; " if name == "cookie" else ", ").join(values)
 
     def __getitem__(self, name: str) -> str:
         """All values of `name` as one (RFC 9110 section 5.3)."""

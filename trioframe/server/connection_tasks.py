@@ -59,6 +59,8 @@ class ConnectionTasks:
             self._host.scope.cancel(reason="the connection has ended")
             with trio.CancelScope(shield=True):
                 await self._host.done.wait()
+            self._host = None
+        self.failed = _log  # the connection's own, which holds its tasks
 
 
 class _Host:

@@ -1,0 +1,78 @@
+"""JSON is read as the standard library reads it, whatever the encoding, and refused as it refuses it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from trioframe.app.json_text import read_json
+
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "latin-1")
+
+TEXTS = [
+    '{"a": [1, 2.5, null, true]}',
+    '"é"',
+    "5",
+    "",
+    " [] ",
+    "[1",
+    "[]x",
+    "{}\0",
+    "\0",
+    "1\0",
+    "NaN",
+    "1e999",
+    '"\ud800"',
+]
+
+
+def outcome(read: Callable[[bytes], Any], octets: bytes) -> object:
+    """What `read` returns or raises, to be compared; NaN is equal to nothing, but its `repr` is."""
+    try:
+        return repr(read(octets))
+    except (ValueError, RecursionError) as error:
+        return type(error), str(error)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("text", TEXTS)
+def test_every_encoding_is_read_as_the_law_reads_it(text: str, encoding: str) -> None:
+    octets = text.encode(encoding, "replace" if encoding == "latin-1" else "surrogatepass")
+    assert outcome(read_json, octets) == outcome(json.loads, octets)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+json_texts = st.builds(json.dumps, json_values, ensure_ascii=st.booleans())
+
+
+@given(json_texts, st.sampled_from(ENCODINGS[:-1]), st.none() | st.binary(max_size=3), st.integers(0, 20))
+def test_the_standard_library_is_the_law(text: str, encoding: str, damage: bytes | None, place: int) -> None:
+    octets = text.encode(encoding, "surrogatepass")
+    if damage is not None:
+        octets = octets[:place] + damage + octets[place:]
+    assert outcome(read_json, octets) == outcome(json.loads, octets)
+
+
+@given(st.binary(max_size=6))
+@example(b"\x00\x00\xfe\xff")
+@example(b'"\xed\xa0\x80"')
+@example(b"1")
+def test_whatever_is_sent_is_read_or_refused_as_the_law_does(octets: bytes) -> None:
+    assert outcome(read_json, octets) == outcome(json.loads, octets)
+
+
+@pytest.mark.parametrize("octets", [b"[" * 100_000, b"9" * 5000])
+def test_what_is_too_much_is_refused_as_the_law_does(octets: bytes) -> None:
+    with pytest.raises((ValueError, RecursionError)) as caught:
+        read_json(octets)
+    with pytest.raises(caught.type):
+        json.loads(octets)
