@@ -26,7 +26,7 @@ help:
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,testing]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,speed,testing]'
 	touch $@
 
 run: $(READY)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from trioframe.app import json_text
 from trioframe.app.json_text import read_json
 
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "latin-1")
@@ -26,9 +28,27 @@ TEXTS = [
     "\0",
     "1\0",
     "NaN",
+    "123456789012345678901234567890",
+    '{"a": 1, "a": 2}',
+    "-0",
+    "-0.0",
+    "1.0",
+    "9007199254740993.0",
+    "2.5e-324",
     "1e999",
     '"\ud800"',
 ]
+
+
+@pytest.fixture(autouse=True, params=["with msgspec", "without"], scope="module")
+def quick(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Everything is read in both ways: with the extra, and without it."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "without":
+            patch.setattr(json_text, "_quick_reader", lambda: None)
+        else:
+            pytest.importorskip("msgspec")
+        yield
 
 
 def outcome(read: Callable[[bytes], Any], octets: bytes) -> object:
@@ -76,3 +96,22 @@ def test_what_is_too_much_is_refused_as_the_law_does(octets: bytes) -> None:
         read_json(octets)
     with pytest.raises(caught.type):
         json.loads(octets)
+
+
+_quick_reader = json_text._quick_reader
+
+
+def test_the_extra_is_used_where_it_is_installed() -> None:
+    msgspec = pytest.importorskip("msgspec")
+    _quick_reader.cache_clear()
+    assert isinstance(getattr(_quick_reader(), "__self__", None), msgspec.json.Decoder)
+
+
+def test_without_it_nothing_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "msgspec.json", None)
+    _quick_reader.cache_clear()
+    try:
+        assert _quick_reader() is None
+        assert read_json(b"[1]") == [1]
+    finally:
+        _quick_reader.cache_clear()

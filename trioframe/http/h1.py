@@ -115,7 +115,7 @@ class H1Connection:
 
     def receive_head(self, data: bytes) -> Event:
         """`receive_data` and `next_event` in one, for what is received while a request is awaited."""
-        if self._reading is _HEAD and not self._inbox.data and not self._cutter.begun:
+        if data[-4:] == b"\r\n\r\n" and self._reading is _HEAD and not self._inbox.data and not self._cutter.begun:
             head = recognise(data, self._limits)
             if head is not None:
                 return self._begin_request(head)
