@@ -257,3 +257,31 @@ async def test_a_socket_that_cannot_be_registered_is_closed(reactor: Reactor) ->
     client.close()
     reactor._streams.clear()
     del stream
+
+
+async def test_what_waits_for_more_leaves_when_it_is_pushed(pair: tuple[trio.SocketStream, ReactorStream]) -> None:
+    client, server = pair
+    assert server.send_nowait(b"one", more=True) == 3
+    with pytest.raises(BlockingIOError):
+        client.socket._sock.recv(10)  # type: ignore[attr-defined]
+    server.push()
+    server.push()
+    assert await client.receive_some() == b"one"
+    assert server.send_nowait(b"two", more=True) == 3
+    assert server.send_nowait(b"three") == 5
+    assert await client.receive_some() == b"twothree"
+    await server.aclose()
+    server.push()
+    await client.aclose()
+
+
+async def test_on_a_unix_socket_nothing_waits(reactor: Reactor) -> None:
+    one, other = socket.socketpair()
+    one.setblocking(False)
+    other.setblocking(False)
+    stream, peer = reactor.adopt(one), reactor.adopt(other)
+    assert stream.send_nowait(b"x", more=True) == 1
+    stream.push()
+    assert await peer.receive_some() == b"x"
+    await stream.aclose()
+    await peer.aclose()

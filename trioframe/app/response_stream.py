@@ -20,6 +20,7 @@ import trio
 
 from ..errors import LocalProtocolError
 from ..http.exchange import Exchange
+from .before_waiting import doing_before_waiting
 from .response import Response
 
 __all__ = ["ResponseStream", "pieces_of"]
@@ -64,29 +65,34 @@ class ResponseStream:
 
         If cancelled, an unknown part was sent and the response cannot be continued.
         """
-        await self._exchange.send_data(self._octets(data))
+        if self.ended:
+            raise LocalProtocolError("nothing can be sent after eof(): the response has ended")
+        await self._exchange.send_data(data if type(data) is bytes else self._octets(data))
 
     async def send_from(self, body: AsyncIterable[bytes | str]) -> None:
         """Send each piece as `send` does, and close `body` in any case; for HEAD none is asked for.
 
-        Others have their turn not behind each piece, but behind some.
+        Others have their turn not behind each piece, but behind some; and pieces that come without a wait in between
+        may leave together.
         """
         async with pieces_of(body) as pieces:
             if self._exchange.head.method == "HEAD":
                 return
-            write, work = self._exchange.write_data, 0
-            async for piece in pieces:
-                data = self._octets(piece)
+            write, push, work = self._exchange.write_data, self._exchange.push, 0
+            while True:
+                try:
+                    piece = await doing_before_waiting(push, anext(pieces))
+                except StopAsyncIteration:
+                    push()
+                    return
+                data = piece if type(piece) is bytes else self._octets(piece)
                 work = 0 if await write(data) else work + len(data) + WORK_PER_PIECE
                 if work >= WORK_PER_TURN:
                     await trio.lowlevel.checkpoint()
                     work = 0
 
-    def _octets(self, data: bytes | str) -> bytes:
-        if type(data) is bytes and not self.ended:
-            return data
-        if self.ended:
-            raise LocalProtocolError("nothing can be sent after eof(): the response has ended")
+    @staticmethod
+    def _octets(data: bytes | str) -> bytes:
         if isinstance(data, str):
             return data.encode()
         if not isinstance(data, bytes | bytearray | memoryview):

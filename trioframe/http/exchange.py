@@ -185,10 +185,14 @@ class Exchange(ABC):
     async def write_data(self, data: bytes) -> bool:
         """As `send_data`, but a checkpoint only if it has to wait; whether it was one.
 
-        For many pieces in a row, by whoever sees to it that others have their turn.
+        For many pieces in a row, by whoever sees to it that others have their turn, and calls `push` before anything
+        else is awaited than the next piece or the end.
         """
         await self.send_data(data)
         return True
+
+    def push(self) -> None:  # noqa: B027 - not every connection holds anything back
+        """Let leave what `write_data` has written, for nothing follows it now."""
 
     @abstractmethod
     async def send_end(self, trailers: RawHeaders = ()) -> None:

@@ -139,11 +139,23 @@ class H1Exchange(Exchange):
 
     async def write_data(self, data: bytes) -> bool:
         connection, lifetime = self._connection, self.lifetime
-        if connection.writer.broken or lifetime.lost or connection.exchange is not self:
+        writer = connection.writer
+        if writer.broken or lifetime.lost or connection.exchange is not self:
             self._check()
         held = self._held
         data = connection.wire.send_data(data) if held is None else self._begin_with(held, data)
-        return await self._send(data)
+        if not data:
+            return False
+        self.bytes_sent += len(data)
+        sent = writer.write_nowait(data, lifetime, more=True)
+        if sent == len(data):
+            return False
+        await writer.write(memoryview(data)[sent:], lifetime)
+        return True
+
+    def push(self) -> None:
+        if self._connection.exchange is self:
+            self._connection.transport.push()
 
     async def send_end(self, trailers: RawHeaders = ()) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -151,6 +163,7 @@ class H1Exchange(Exchange):
         held, wire = self._held, self._connection.wire
         end = wire.send_end(trailers) if held is None else self._begin_with(held, b"", end=True, trailers=trailers)
         await self._write(end)
+        self.push()  # with a Content-Length, the end is nothing that could be sent
         self.finished = True
 
     async def send_informational(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:

@@ -47,12 +47,19 @@ class Transport(trio.abc.Stream):
         """
         return None
 
-    def send_nowait(self, data: bytes | memoryview) -> int:
+    def send_nowait(self, data: bytes | memoryview, more: bool = False) -> int:
         """How many bytes of `data` could be sent without waiting; 0 if this transport only knows how to wait.
+
+        Parameters:
+          more: more will be sent at once, so that the last bytes may wait for it, to leave in fewer and larger packets.
+            If it is not after all, `push` has to be called.
 
         No checkpoint: whoever calls it sees to it that others have their turn.  Raises as `send_all`.
         """
         return 0
+
+    def push(self) -> None:
+        """Let leave what waits for more."""
 
     @abstractmethod
     def watch(self, listener: PeerListener | None) -> None:

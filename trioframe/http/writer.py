@@ -46,13 +46,13 @@ class Writer:
         if self.broken or (lifetime is not None and lifetime.lost):
             raise RequestCancelled((lifetime.reason if lifetime is not None else None) or "disconnect")
 
-    def write_nowait(self, data: bytes | memoryview, lifetime: Lifetime) -> int:
+    def write_nowait(self, data: bytes | memoryview, lifetime: Lifetime, more: bool = False) -> int:
         """How many bytes of `data` left without waiting; the rest has to follow by `write`.  Raises as `write`.
 
-        To be called behind `check`.
+        To be called behind `check`.  For `more` see `Transport.send_nowait`.
         """
         try:
-            sent = self._transport.send_nowait(data)
+            sent = self._transport.send_nowait(data, more)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             self.broken = True
             lifetime.peer_reset()

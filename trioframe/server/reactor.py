@@ -43,6 +43,7 @@ __all__ = ["Reactor", "ReactorStream"]
 
 EVENTS_AT_ONCE = 1024
 DEFAULT_RECEIVE_SIZE = 64 * 1024  # bytes
+_MORE = getattr(socket, "MSG_MORE", 0)
 
 
 class Reactor:
@@ -115,6 +116,7 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
     """A connected socket; made by `Reactor.adopt`."""
 
     __slots__ = (
+        "_corked",
         "_eof_sent",
         "_fileno",
         "_gone",
@@ -140,6 +142,7 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
         self._reader: Task | None = None
         self._writer: Task | None = None
         self._sending = False
+        self._corked = False  # the last bytes sent may wait for more
         self._eof_sent = False
         self._listener: PeerListener | None = None
         self._half_closed = False
@@ -225,17 +228,25 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
 
     # --- sending -----------------------------------------------------------------------------------------------------
 
-    def send_nowait(self, data: bytes | bytearray | memoryview) -> int:
+    def send_nowait(self, data: bytes | bytearray | memoryview, more: bool = False) -> int:
         """How many of the bytes were sent without waiting.  Raises as `send_all`."""
         if not self._writable or self._sending:
             return 0
-        return self._send_some(data)
+        self._corked = more
+        return self._send_some(data, _MORE if more else 0)
 
-    def _send_some(self, data: bytes | bytearray | memoryview) -> int:
+    def push(self) -> None:
+        if self._corked and self._fileno >= 0:
+            self._corked = False
+            with contextlib.suppress(OSError):  # a unix socket, where nothing waits; or a peer that has gone
+                # tcp(7): setting this option forces an explicit flush of pending output.
+                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _send_some(self, data: bytes | bytearray | memoryview, flags: int = 0) -> int:
         if self._eof_sent:
             raise trio.ClosedResourceError("the end of this stream was sent")
         try:
-            sent = self._send(data) if len(data) or self._fileno < 0 else 0
+            sent = self._send(data, flags) if len(data) or self._fileno < 0 else 0
         except BlockingIOError:
             sent = 0
         except OSError as exc:
