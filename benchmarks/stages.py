@@ -66,7 +66,7 @@ class Treadmill(Transport):
         self._left -= 1
         return HEAD if self._left >= 0 else b""
 
-    def send_nowait(self, data: bytes | memoryview) -> int:
+    def send_nowait(self, data: bytes | memoryview, more: bool = False) -> int:
         return len(data)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None: ...

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from trioframe.app.before_waiting import doing_before_waiting
+from trioframe.app.before_waiting import begin
+
+
+async def doing_before_waiting(action: Callable[[], object], awaitable: Awaitable[Any]) -> Any:
+    begun = begin(awaitable)
+    if isinstance(begun, tuple):
+        return begun[0]
+    action()
+    return await begun
 
 
 class Record:

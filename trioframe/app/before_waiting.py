@@ -1,10 +1,9 @@
-"""To do something just before an awaitable waits, and nothing if it does not.
+"""To learn whether an awaitable has to wait, before it does.
 
 Whoever consumes a stream of pieces would like to know whether the next one is there.  Nothing says so; but an awaitable
 that is about to wait gives something to the scheduler first, and that passes by here.
 
-What is done in that moment must be synchronous and must not touch the scheduler: the awaitable may have arranged its
-own waking already.
+Between the two halves nothing may be awaited: the awaitable may have arranged its own waking already.
 
 It must not know what is awaited, nor what waits.
 """
@@ -12,24 +11,30 @@ It must not know what is awaited, nor what waits.
 from __future__ import annotations
 
 import types
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Generator
 from functools import partial
 from typing import Any, TypeVar
 
-__all__ = ["doing_before_waiting"]
+__all__ = ["begin"]
 
 T = TypeVar("T")
 
 
-@types.coroutine
-def doing_before_waiting(action: Callable[[], object], awaitable: Awaitable[T]) -> Generator[Any, Any, T]:
-    """Await `awaitable`; call `action` once if it waits, before it does."""
+def begin(awaitable: Awaitable[T]) -> tuple[T] | Awaitable[T]:
+    """Run `awaitable` up to where it waits: its result in a tuple if it does not, else the rest of it.
+
+    The rest has to be awaited at once, in the same task.  Raises what `awaitable` raises up to there.
+    """
     steps: Any = awaitable.__await__()
     try:
         asked = next(steps)
     except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    action()
+        return (end.value,)
+    return _rest(steps, asked)
+
+
+@types.coroutine
+def _rest(steps: Any, asked: Any) -> Generator[Any, Any, Any]:
     while True:
         try:
             answer = yield asked
@@ -40,4 +45,4 @@ def doing_before_waiting(action: Callable[[], object], awaitable: Awaitable[T]) 
         try:
             asked = go_on()
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            return end.value

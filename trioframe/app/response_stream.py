@@ -20,14 +20,14 @@ import trio
 
 from ..errors import LocalProtocolError
 from ..http.exchange import Exchange
-from .before_waiting import doing_before_waiting
+from .before_waiting import begin
 from .response import Response
 
 __all__ = ["ResponseStream", "pieces_of"]
 
 # How much a stream may send, when it need not wait, before others have their turn.  A piece counts for more than its
 # bytes, as it costs more than to copy them.
-WORK_PER_TURN = 256 * 1024  # bytes
+WORK_PER_TURN = 512 * 1024  # bytes
 WORK_PER_PIECE = 8 * 1024
 
 
@@ -81,7 +81,12 @@ class ResponseStream:
             write, push, work = self._exchange.write_data, self._exchange.push, 0
             while True:
                 try:
-                    piece = await doing_before_waiting(push, anext(pieces))
+                    begun = begin(anext(pieces))
+                    if isinstance(begun, tuple):
+                        piece = begun[0]
+                    else:
+                        push()
+                        piece = await begun
                 except StopAsyncIteration:
                     push()
                     return

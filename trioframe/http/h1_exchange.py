@@ -116,7 +116,7 @@ class H1Exchange(Exchange):
         first, rest = body[:LARGE], cast("bytes", memoryview(body)[LARGE:])
         data = wire.begin_response(status, headers, first, content_length=len(body), close=close, reason=reason)
         self._begin(status)
-        await self._send(data)
+        await self._send(data, more=True)
         await self._send(wire.send_data(rest))
         await self._send(wire.send_end())
         self.finished = True
@@ -229,12 +229,12 @@ class H1Exchange(Exchange):
         if not await self._send(data):
             await trio.lowlevel.cancel_shielded_checkpoint()
 
-    async def _send(self, data: bytes | memoryview) -> bool:
-        """Send, without waiting if that is possible; whether it had to wait."""
+    async def _send(self, data: bytes | memoryview, *, more: bool = False) -> bool:
+        """Send, without waiting if that is possible; whether it had to wait.  `more` as for `Transport.send_nowait`."""
         if not data:
             return False
         writer = self._connection.writer
-        sent = writer.write_nowait(data, self.lifetime)
+        sent = writer.write_nowait(data, self.lifetime, more)
         self.bytes_sent += len(data)
         if sent == len(data):
             return False
