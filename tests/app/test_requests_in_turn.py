@@ -232,6 +232,61 @@ async def test_a_request_that_was_kept_reaches_no_later_one(app: App, autojump_c
         assert await ask(peer, "/slow") == (200, b"slow")
 
 
+def arrives_with(peer: Peer, request: bytes, what: Callable[[], object]) -> None:
+    """The connection is woken by `request`, and before it has its turn, `what` happens."""
+    transport: Any = peer.driver.transport
+    transport._buffer += request
+    transport._changed.unpark_all()
+    what()
+
+
+SLOW = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("what", "status"), [("drain", b"200 OK"), ("_ring", b"200 OK"), ("cancel", b"503 Service Unavailable")]
+)
+async def test_a_request_that_comes_as_the_wait_for_it_ends_is_served(
+    app: App, autojump_clock: MockClock, what: str, status: bytes
+) -> None:
+    """It has arrived: its handler is neither begun in vain nor forgotten, and only a server past waiting cancels it."""
+
+    async def slow(request: Any) -> str:
+        await trio.sleep(1)
+        return "slow"
+
+    app.add_route(slow, "/slow")
+    async with talking_to(app) as peer:
+        assert await ask(peer, "/ok") == (200, b"ok")
+        await wait_all_tasks_blocked()
+        arrives_with(peer, SLOW, getattr(peer.driver, what))
+        response = await peer.read_response()
+        assert response.startswith(b"HTTP/1.1 " + status)
+        assert (b"Connection: close" in response) is (what != "_ring")
+        if what == "_ring":
+            assert await ask(peer, "/ok") == (200, b"ok")
+        else:
+            assert await peer.read_to_end() == b""
+    assert len(peer.journal.statuses) == 2 + (what == "_ring")
+
+
+async def test_a_cancellation_behind_a_complete_answer_leaves_the_next_request_alone(
+    app: App, autojump_clock: MockClock
+) -> None:
+    async def answered(request: Any) -> None:
+        async with await request.respond() as response:
+            await response.send("answered")
+        request.cancel()
+
+    app.add_route(answered, "/answered")
+    async with talking_to(app) as peer:
+        await peer.send(b"GET /answered HTTP/1.1\r\nHost: x\r\n\r\n" + SLOW.replace(b"slow", b"ok"))
+        assert b"answered" in await peer.read_response()
+        assert (await peer.read_response()).endswith(b"ok")
+        assert await ask(peer, "/ok") == (200, b"ok")
+    assert peer.journal.statuses == [200] * 3
+
+
 async def test_what_waits_behind_a_cancelled_request_has_its_turn(app: App, autojump_clock: MockClock) -> None:
     app.add_route(late, "/late", timeout=1)
     request = b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n"

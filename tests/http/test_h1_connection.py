@@ -883,3 +883,14 @@ async def test_a_body_that_is_asked_for_when_the_request_is_over_is_closed() -> 
         await peer.read_response()
         with pytest.raises(trio.ClosedResourceError, match="request is over"):
             await kept[0].body.read_all()
+
+
+async def test_a_scope_of_its_own_knows_nothing_of_the_deadline_of_the_head(autojump_clock: MockClock) -> None:
+    async def long(exchange: Exchange) -> None:
+        await exchange.lifetime.run(trio.sleep, 1000)
+        await exchange.send_response(200, (), b"long")
+
+    async with connected(long) as peer:
+        for _ in range(2):
+            await peer.send(GET)
+            assert (await peer.read_response()).endswith(b"long")

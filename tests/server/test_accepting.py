@@ -36,7 +36,7 @@ async def test_all_that_wait_are_accepted_at_once() -> None:
     (listener,) = await open_listeners(host="127.0.0.1")
     waiting = await clients(listener.socket.getsockname(), 5)  # type: ignore[attr-defined]
     async with accepting(listener, in_batches=True) as accept:
-        accepted = await accept(100)
+        accepted = await accept(lambda: 100)
         for (sock, conn), client in zip(accepted, waiting, strict=True):
             assert isinstance(sock, socket.socket)
             assert not sock.getblocking()
@@ -50,7 +50,7 @@ async def test_but_no_more_than_are_wanted() -> None:
     (listener,) = await open_listeners(host="127.0.0.1")
     waiting = await clients(listener.socket.getsockname(), BATCH + 5)  # type: ignore[attr-defined]
     async with accepting(listener, in_batches=True) as accept:
-        batches = [await accept(2), await accept(1000), await accept(1000)]
+        batches = [await accept(lambda: 2), await accept(lambda: 1000), await accept(lambda: 1000)]
     assert [len(batch) for batch in batches] == [2, BATCH, 3]
     close(*waiting, *(sock for batch in batches for sock, _ in batch))
 
@@ -59,7 +59,7 @@ async def test_their_small_answers_leave_at_once() -> None:
     (listener,) = await open_listeners(host="127.0.0.1")
     (client,) = await clients(listener.socket.getsockname(), 1)  # type: ignore[attr-defined]
     async with accepting(listener, in_batches=True) as accept:
-        ((sock, _),) = await accept(1)
+        ((sock, _),) = await accept(lambda: 1)
     assert isinstance(sock, socket.socket)
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     close(client, sock)
@@ -71,7 +71,7 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
     client = socket.socket(socket.AF_UNIX)
     client.connect(path)
     async with accepting(listener, in_batches=True) as accept:
-        ((sock, conn),) = await accept(1)
+        ((sock, conn),) = await accept(lambda: 1)
     assert conn.unix
     close(client, sock)
 
@@ -90,10 +90,10 @@ async def test_what_was_accepted_is_handed_over_before_an_error_is_told(monkeypa
 
     monkeypatch.setattr(socket.socket, "accept", scarce)
     async with accepting(listener, in_batches=True) as accept:
-        accepted = await accept(100)
+        accepted = await accept(lambda: 100)
         assert len(accepted) == 2
         with pytest.raises(OSError, match="Too many"):
-            await accept(100)
+            await accept(lambda: 100)
     close(*waiting, *(sock for sock, _ in accepted))
 
 
@@ -103,7 +103,7 @@ async def test_the_listener_is_closed_in_the_end_and_only_then() -> None:
     with trio.CancelScope() as scope:
         async with accepting(listener, in_batches=True) as accept:
             scope.cancel()
-            await accept(1)
+            await accept(lambda: 1)
     assert scope.cancelled_caught
     assert sock.fileno() == -1
 
@@ -113,7 +113,7 @@ async def test_other_listeners_accept_in_their_own_way(in_batches: bool) -> None
     listener = MemoryListener()
     client = listener.connect()
     async with accepting(listener, in_batches=in_batches) as accept:
-        ((stream, conn),) = await accept(100)
+        ((stream, conn),) = await accept(lambda: 100)
     assert isinstance(stream, trio.abc.Stream)
     assert conn.peername is None
     await stream.aclose()
@@ -124,7 +124,7 @@ async def test_a_socket_one_by_one() -> None:
     (listener,) = await open_listeners(host="127.0.0.1")
     waiting = await clients(listener.socket.getsockname(), 2)  # type: ignore[attr-defined]
     async with accepting(listener, in_batches=False) as accept:
-        ((stream, conn),) = await accept(100)
+        ((stream, conn),) = await accept(lambda: 100)
     assert isinstance(stream, trio.SocketStream)
     assert conn.peername == waiting[0].getsockname()
     await stream.aclose()

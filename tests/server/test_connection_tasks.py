@@ -92,8 +92,7 @@ async def test_a_failure_ends_the_others_and_is_told(nursery: trio.Nursery) -> N
     await ended.wait()
     await tasks.aclose()
     (failure,) = failures
-    assert isinstance(failure, ExceptionGroup)
-    assert failure.subgroup(ValueError) is not None
+    assert isinstance(failure, ValueError)
 
 
 async def test_before_anybody_wants_to_hear_of_it_it_is_logged(
@@ -116,3 +115,37 @@ async def test_what_is_no_error_goes_on() -> None:
             tasks = ConnectionTasks(nursery)
             tasks.start_soon(interrupt)
             await trio.sleep_forever()
+
+
+async def test_nothing_is_started_when_the_connection_has_ended(nursery: trio.Nursery) -> None:
+    for used in (False, True):
+        tasks = ConnectionTasks(nursery)
+        if used:
+            tasks.start_soon(trio.sleep_forever)
+        await tasks.aclose()
+        with pytest.raises(RuntimeError, match="has ended"):
+            tasks.start_soon(trio.sleep_forever)
+    await wait_all_tasks_blocked()
+    assert not nursery.child_tasks
+
+
+async def test_a_connection_that_cleans_up_may_still_start_one() -> None:
+    """As when the server is cancelled, and the client leaves a handler that is shielded."""
+    steps: list[str] = []
+
+    async def work() -> None:
+        steps.append("started")
+        await trio.lowlevel.checkpoint()
+        steps.append("went on")
+
+    async with trio.open_nursery() as nursery:
+        tasks = ConnectionTasks(nursery)
+        tasks.start_soon(trio.sleep_forever)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            await wait_all_tasks_blocked()
+            tasks.start_soon(work)
+            await wait_all_tasks_blocked()
+            await tasks.aclose()
+    assert steps == ["started"]

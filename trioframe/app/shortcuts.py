@@ -61,10 +61,15 @@ class Stem(NamedTuple):
 
 
 def static_paths(root: Node) -> Iterator[tuple[bytes, dict[str, Route]]]:
-    """The paths without parameters that are the same for every host, as they are sent, and their routes by method."""
+    """The paths without parameters that are the same for every host, as they are sent, and their routes by method.
+
+    No path at all is not one of them: it may be the root, but with CONNECT it is no path (RFC 9110 section 9.3.6).
+    """
     for path, node in _static_nodes(root):
         if node.ends.keys() == {""}:
             for slash, methods in zip(("", "/"), node.ends[""], strict=True):
+                if not path and not slash:
+                    continue
                 targets = _with_head(methods)
                 yield f"{path}{slash}".encode(), {method: target.route for method, target in targets.items()}
 

@@ -112,9 +112,9 @@ class Alarms:
                 alarm.ring()
 
     def _queue(self, alarm: Alarm, moment: float) -> None:
-        if alarm._moment != math.inf:
+        queued, alarm._moment = alarm._moment != math.inf, moment
+        if queued:
             self._leave_remains()
-        alarm._moment = moment
         heapq.heappush(self._heap, (moment, next(self._numbers), alarm))
         self._sleep.deadline = min(self._sleep.deadline, moment)
 

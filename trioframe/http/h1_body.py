@@ -85,7 +85,11 @@ class H1Body:
             await connection.writer.write(connection.wire.send_informational(100), self._lifetime)
         timeout = connection.settings.body_timeout if timeout is None else timeout
         if self._receive_nowait(timeout):
-            await trio.lowlevel.cancel_shielded_checkpoint()  # a client that is fast is not all there is
+            self._lifetime.hold_limit()
+            try:
+                await trio.lowlevel.checkpoint()  # a client that is fast is not all there is
+            finally:
+                self._lifetime.resume_limit()
         else:
             await self._receive(timeout)
 

@@ -8,7 +8,7 @@ Rules of this file:
 
 * No protocol rules: what may be sent, and whether the connection may be used again, is asked of `h1`.
 * Time is absolute, and kept by one alarm.
-* One scope stands around the loop.  It is lent to each request in turn (see `lifetime`), and cancelled only for the
+* One scope stands around the loop.  It is lent to each request in turn (see `standing`), and cancelled only for the
   request that it is lent to, or while nothing but the head of the next one is awaited.
 * Whatever leaves the handler is contained here; only cancellation goes on.
 * Nothing is lost by closing: unless the peer has gone, the last answer is followed by FIN and a moment of listening.
@@ -70,7 +70,7 @@ class H1Driver:
       observer: told of each request.
 
     Attributes:
-      scope, alarm, task: what is lent to each request; see `lifetime.Standing`.
+      scope, alarm, task: what is lent to each request; see `standing.Standing`.
       exchange: the request that is served, None between two.
       closing: whether the response now sent is the connection's last.
       now: `trio.current_time`, on a shorter way.
@@ -106,9 +106,13 @@ class H1Driver:
         self._observer = observer
         self._record = observer.record
         self._requests = 0
+        self._max_requests = settings.max_requests
         self._draining = False
+        self._cancelled = False  # by the server, that is past waiting
         self._pending = False  # something of the next request is here
         self._waiting = False  # for a head
+        self._given_up = False  # that wait was cancelled
+        self._late: RequestHead | None = None  # the head that came all the same, in that very moment
         self._idle = False  # nothing of that head has come
         self._half_closed = self._reset = False  # the peer has gone
         self._parting: trio.CancelScope | None = None  # around the wait for what nobody wants any more
@@ -147,12 +151,14 @@ class H1Driver:
                 try:
                     with trio.CancelScope() as self.scope:
                         ended = await self._serve_in_turn()
-                        if self.exchange is None:
+                        if self.exchange is None and self._late is None:
                             return GOODBYE if ended else self._last_patience
                 except BaseException as exc:
                     if self.exchange is None or not self.exchange.lifetime.unwinding:
                         raise
                     self.exchange.lifetime.unwound(exc)
+                if self._late is not None:
+                    continue
                 if self.exchange is None:
                     return self._give_up_waiting()
                 if not await self._conclude(self.exchange):
@@ -170,10 +176,12 @@ class H1Driver:
         return 0 if self.writer.broken else self.settings.linger_timeout
 
     async def _serve_in_turn(self) -> bool:  # noqa: C901, PLR0912 - in one piece, and so in one coroutine
-        """Serve requests in the standing scope; whether the peer has ended the connection, between two of them."""
+        """Serve requests in the standing scope; whether a goodbye is all that is left, as no request is unanswered."""
         wire, receive_some, buffer_size = self.wire, self.transport.receive_some, self.settings.buffer_size
+        late, self._late, self._given_up = self._late, None, False
         while True:
-            event: Event = wire.next_event() if self._pending else NEED_DATA
+            event: Event = late or (wire.next_event() if self._pending else NEED_DATA)
+            late = None
             if event is NEED_DATA:
                 if not self._begin_to_wait():
                     return True
@@ -192,15 +200,18 @@ class H1Driver:
                 await trio.lowlevel.cancel_shielded_checkpoint()
             if not isinstance(event, RequestHead):  # h1 says that none will come
                 return True
+            if self._given_up:  # a scope that was cancelled serves nobody: the next one does
+                self._late = event
+                return True
             self.exchange = exchange = H1Exchange(self, event)
             self._requests += 1
-            if self._requests == 1 or self._half_closed or self._requests >= self.settings.max_requests:
+            if self._requests == 1 or self._half_closed or self._cancelled or self._requests >= self._max_requests:
                 self._begin_unusually(exchange)
             try:
                 await self._handler(exchange)
+                if exchange.lifetime.unwinding:
+                    return False
                 if not exchange.finished:
-                    if exchange.lifetime.unwinding:
-                        return False
                     await exchange.complete()
             except BaseException as exc:
                 if exchange.lifetime.unwinding:
@@ -233,17 +244,24 @@ class H1Driver:
         if self.exchange is not None:
             self.exchange.lifetime.ring()
         elif self._waiting:
-            self.scope.cancel(reason="no request came in time")
+            self._stop_waiting("no request came in time")
+
+    def _stop_waiting(self, why: str) -> None:
+        """End the wait for a head; one that is on its way already is still served, in a scope that is not cancelled."""
+        self._given_up = True
+        self.scope.cancel(reason=why)
 
     # --- one request -------------------------------------------------------------------------------------------------
 
     def _begin_unusually(self, exchange: H1Exchange) -> None:
-        if self._requests >= self.settings.max_requests:
+        if self._requests >= self._max_requests:
             self.closing = True
         if self._requests == 1:
             self.transport.watch(self)
         elif self._half_closed:
             self._tell(exchange)
+        if self._cancelled:
+            exchange.lifetime.cancel("shutdown")
 
     async def _conclude(self, exchange: H1Exchange) -> bool:
         """What is left to do for a request when the standing scope has been left; whether another may follow."""
@@ -353,15 +371,15 @@ class H1Driver:
         """Let the request that runs be the last; an idle connection closes now."""
         self._draining = self.closing = True
         if self._waiting and self._idle:
-            self.scope.cancel(reason="the server is stopping")
+            self._stop_waiting("the server is stopping")
         if self._parting is not None:
             self._parting.deadline = min(self._parting.deadline, trio.current_time() + DRAIN_LINGER)
 
     def cancel(self) -> None:
         """Cancel the request that runs, as "shutdown"; a head half received is given up."""
-        self._draining = self.closing = True
+        self._draining = self.closing = self._cancelled = True
         if self._waiting:
-            self.scope.cancel(reason="the server is stopping")
+            self._stop_waiting("the server is stopping")
         if self.exchange is not None:
             self.exchange.lifetime.cancel("shutdown")
 

@@ -120,6 +120,8 @@ class Lifetime:
         Cancellation from outside goes through as it is; the children have ended by then.
         """
         self._begin(trio.lowlevel.current_task())
+        if self._standing is not None:
+            self._standing.alarm.deadline = math.inf  # that of the head has been met
         self.scope = self._timer = trio.CancelScope(deadline=self._deadline)
         self._arrange()
         try:

@@ -28,7 +28,7 @@ from .unix_socket import UnixListener
 __all__ = ["Accept", "Accepted", "accepting"]
 
 Accepted = tuple[trio.abc.Stream | socket.socket, ConnInfo]
-Accept = Callable[[float], Awaitable[Sequence[Accepted]]]
+Accept = Callable[[Callable[[], float]], Awaitable[Sequence[Accepted]]]
 """Waits for connections and gives some, as many as it is told at most; raises `OSError`."""
 
 BATCH = 64  # connections; then others have their turn
@@ -59,7 +59,7 @@ async def accepting(listener: Listener, *, in_batches: bool) -> AsyncIterator[Ac
 
 
 def _one_by_one(listener: Listener) -> Accept:
-    async def accept(at_most: float) -> Sequence[Accepted]:
+    async def accept(room: Callable[[], float]) -> Sequence[Accepted]:
         stream = await listener.accept()
         return ((stream, conn_info(stream)),)
 
@@ -69,11 +69,12 @@ def _one_by_one(listener: Listener) -> Accept:
 def _several(listening: socket.socket) -> Accept:
     unix = listening.family == getattr(socket, "AF_UNIX", None)
 
-    async def accept(at_most: float) -> Sequence[Accepted]:
+    async def accept(room: Callable[[], float]) -> Sequence[Accepted]:
         accepted: list[Accepted] = []
         await trio.lowlevel.wait_readable(listening)
+        at_most = min(room(), BATCH)
         try:
-            while len(accepted) < min(at_most, BATCH):
+            while len(accepted) < at_most:
                 sock, address = listening.accept()
                 sock.setblocking(False)
                 if not unix:

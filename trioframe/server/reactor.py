@@ -28,6 +28,7 @@ Nothing but the server knows of it: to connections it is a `Transport` like any 
 from __future__ import annotations
 
 import contextlib
+import logging
 import select
 import socket
 from collections.abc import Iterator
@@ -40,6 +41,8 @@ from .linger import discard
 from .sockets import reset_on_close
 
 __all__ = ["Reactor", "ReactorStream"]
+
+logger = logging.getLogger("trioframe.server")
 
 EVENTS_AT_ONCE = 1024
 DEFAULT_RECEIVE_SIZE = 64 * 1024  # bytes
@@ -73,7 +76,11 @@ class Reactor:
                 for fileno, events in poll(0, EVENTS_AT_ONCE):
                     stream = streams.get(fileno)
                     if stream is not None:
-                        stream._tell(events)
+                        try:
+                            stream._tell(events)
+                        except Exception:
+                            logger.exception("a connection failed when it was told of its socket")
+                            stream.close_nowait()
 
     def stop(self) -> None:
         """End `run`; by now all streams have been closed."""
@@ -166,7 +173,7 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
         if events & _READABLE:
             self._readable = True
             if self._reader is not None:
-                task, self._reader = self._reader, None
+                task, self._reader = self._reader, None  # `_wake_reader`, without the call: most events are this one
                 reschedule(task)
         if events & _WRITABLE:
             self._writable = True

@@ -195,7 +195,7 @@ class Server:
                 while self._open >= self._max_connections:
                     await self._changed.park()
                 try:
-                    accepted = await accept(self._max_connections - self._open)
+                    accepted = await accept(lambda: self._max_connections - self._open)
                 except OSError as exc:
                     if exc.errno in GONE_ALREADY:
                         continue
