@@ -289,6 +289,7 @@ async def test_what_is_not_there(app: App) -> None:
 
 
 async def test_what_is_answered_for_everybody(app: App) -> None:
+    app.add_route(lambda request: "no tunnel", "/", methods=("CONNECT",))
     @app.get("/x")
     async def handler(request: object) -> str:
         return "content"
@@ -299,7 +300,6 @@ async def test_what_is_answered_for_everybody(app: App) -> None:
     assert status == 204
     assert "allow: get, head, options" in head.lower()
     assert (await ask(app, "*", "OPTIONS"))[0] == 204
-    app.add_route(lambda request: "no tunnel", "/", methods=("CONNECT",))
     assert (await ask(app, "x:443", "CONNECT"))[0] == 501
 
 

@@ -3,7 +3,7 @@
 Rules of this file:
 
 * What the user's handler does - the body read for it, and the stream it returned, included - happens inside
-  `Lifetime.run`, and so may be cancelled; everything else here may not be, and is bounded in time instead.
+  `Lifetime.run_in_turn`, and so may be cancelled; everything else here may not be, and is bounded in time instead.
 * Every exception of user code ends here: as the answer of an exception handler, as an error page, or, when the response
   has begun, as a broken connection.  What nobody expected is logged once, with its traceback.
 * `RequestCancelled` is not an error: only a handler of `RequestCancelled` sees it.
@@ -90,7 +90,7 @@ class Dispatcher:
                 else:
                     whole = await lifetime.run_in_turn(self._receive_and_handle, request, found)
                 if lifetime.unwinding:
-                    exchange.unfinished = partial(self._conclude, request)
+                    exchange.continuation = partial(self._conclude, request)
                     return
             if whole is None:
                 if not exchange.finished:
@@ -99,7 +99,7 @@ class Dispatcher:
                 await rest
         except BaseException as exc:
             if lifetime.unwinding:
-                exchange.unfinished = partial(self._conclude, request)
+                exchange.continuation = partial(self._conclude, request)
                 raise
             await self._answer(request, exc)
 

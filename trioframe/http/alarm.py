@@ -11,7 +11,7 @@ How it works:
 * Only an alarm whose deadline moves before the moment it is queued for is queued again; what is left in the queue of
   its former place is dropped when its turn comes, or when such remains are the larger part of the queue.
 * One task, `Alarms.run`, waits for the earliest moment.  So a deadline is as exact as one of Trio's, and thousands of
-  connections cost one task and, each, one operation on a heap in as long as their shortest timeout.
+  connections cost one task, and each of them hardly more than one operation on a heap for each timeout.
 
 It must not know what a deadline is for.
 """

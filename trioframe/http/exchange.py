@@ -109,7 +109,8 @@ class Exchange(ABC):
       status: the status sent, or what the log says instead (499, 503); None so far.
       bytes_sent: bytes of response written so far, heads and framing included.
       started_at: `trio.current_time()` when the head was complete.
-      unfinished: what its handler has left to do once the standing scope was left; see `Lifetime.run_in_turn`.
+      continuation: what is left to do outside the standing scope.  Set by a handler that left because of
+        `Lifetime.unwinding`; awaited once, by the connection.
     """
 
     # What holds at first.
@@ -117,7 +118,7 @@ class Exchange(ABC):
     finished = False
     status: int | None = None
     bytes_sent = 0
-    unfinished: Callable[[], Awaitable[None]] | None = None
+    continuation: Callable[[], Awaitable[None]] | None = None
 
     def __init__(self, head: RequestHead, conn: ConnInfo, lifetime: Lifetime) -> None:
         self.head = head

@@ -189,7 +189,7 @@ class H1Exchange(Exchange):
 
     async def conclude(self) -> None:
         """The standing scope was left: let the handler finish, or raise what it has ended with."""
-        rest, self.unfinished = self.unfinished, None
+        rest, self.continuation = self.continuation, None
         if rest is None:
             self.lifetime.outcome()
         else:

@@ -2,13 +2,13 @@
 
 Trio's `Cancelled` cannot be raised by hand, cannot be subclassed and must not be swallowed.  So a request is cancelled
 in two languages: *inside*, the handler and all its child tasks see plain `trio.Cancelled`; *outside*, at the boundary
-that `Lifetime.run` draws, everybody sees `RequestCancelled(reason)`.
+that `run` and `run_in_turn` draw, everybody sees `RequestCancelled(reason)`.
 
 Rules of this file:
 
 * The first reason wins; whatever cancels later changes nothing.
 * The cancellation takes effect at one point in time, the *cut*: either now (`cancel`) or a deadline still to come.
-  Every scope of the request is derived from the cut by `_arrange`, the only place that moves a deadline:
+  Every scope of the request is derived from it by `_arrange`, which alone moves deadlines while the handler runs:
 
   ====================  ==========================================================
   scope                 is cancelled at
@@ -26,8 +26,7 @@ Rules of this file:
 * A real error that comes out of a cancelled handler stays an error, with a note that says when it came.
 * A cancellation from outside (the embedding program's) is never converted: Trio does not let our scope catch it.
 
-That scope is the request's own (`run`), or the standing scope of its connection, which is lent to it (`run_in_turn`,
-see `standing`).  The outcome is the same.
+That scope is the request's own (`run`), or the standing one of its connection, lent to it (`run_in_turn`, `standing`).
 
 It must not know who carries the request, nor what is answered.
 """
@@ -61,6 +60,7 @@ class Lifetime:
 
     Parameters:
       spawn: starts a task that the connection owns; used for `nursery`, only when it is used.
+      terms: what holds for every request of the server.
       standing: lends its scope to `run_in_turn`; without one, `run_in_turn` is `run`.
 
     Attributes:
@@ -73,7 +73,7 @@ class Lifetime:
       on_disconnect: what a peer that leaves does to the handler.  With "ignore" only `disconnected` is set.
       left: set when the peer has left, or the request is over; made when somebody waits for it.
       ebb: the moment that a half-closed peer has left to the handler.
-      latest: what `force` said.
+      latest: when every shield and grace ends at the latest; see `force` and `limit_blocks`.
     """
 
     # What holds until something else is said: most requests end as they should, and most of this is never stored.
@@ -97,7 +97,7 @@ class Lifetime:
     _failed_at = math.inf  # when the handler or a child first raised
     _failed_during: CancelReason | None = None  # the cancellation it raised in
     _sending = False
-    _task: trio.lowlevel.Task | None = None  # the handler's, while it runs
+    _task: trio.lowlevel.Task | None = None  # the handler's; asked only while it runs
     _blocks: tuple[Block, ...] = ()
     _nursery: RequestNursery | None = None
     _unwound_with: BaseException | None = None
@@ -139,10 +139,8 @@ class Lifetime:
             self._over()
         raise RequestCancelled(self.settle())
 
-    async def run_in_turn(
-        self, fn: Callable[[Any, Any], Awaitable[T]], a: object, b: object, limit: float = math.inf
-    ) -> T:
-        """As `run`, in the standing scope, `fn(a, b)`, which has to begin its response by `limit` (see `limit_start`).
+    async def run_in_turn(self, fn: Callable[[A, Any], Awaitable[T]], a: A, b: Any, limit: float = math.inf) -> T:
+        """As `run`, in the standing scope, `fn(a, b)`, which has to begin its response by the time `limit`.
 
         If the scope was cancelled, `unwinding` is set, and what it returns or raises is not meant for the caller:
         nothing more is to be awaited before the scope was left.  Then `outcome` returns or raises it.

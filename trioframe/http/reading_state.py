@@ -1,10 +1,12 @@
 """What can come next from an HTTP/1 peer.
 
-HEAD --+--> LENGTH -----+
-       +--------------> END --+--> PAUSED --start_next_cycle--> HEAD
-       +--> CHUNKED ----------+--> CLOSED, behind the last request
-       +--> CLOSED, when the stream ends between two requests
-FAILED, from anywhere, when the peer breaks a rule
+state      next
+HEAD       LENGTH, CHUNKED or END, with a head; CLOSED, when the stream ends between two requests
+LENGTH     END, with the last byte of the body
+CHUNKED    PAUSED, with the end of the body; CLOSED, if no request can follow
+END        PAUSED, when the end is asked for, or CLOSED, if no request can follow; HEAD, by `start_next_cycle`
+PAUSED     HEAD, by `start_next_cycle`; CLOSED, behind the last response
+any        FAILED, when the peer breaks a rule
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ Ts = TypeVarTuple("Ts")
 
 
 class Spawn(Protocol):
-    """Starts a task in the nursery that owns the connection."""
+    """Starts a task that ends with the connection, at the latest."""
 
     def __call__(self, async_fn: Callable[[], Awaitable[object]], /) -> object: ...
 

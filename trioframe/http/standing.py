@@ -10,7 +10,7 @@ Rules:
 * The scope is cancelled only for the request that it is lent to, or while no request runs.
 * A scope that has been cancelled has to be left before anything else can be awaited.  So what a cancelled handler has
   ended with *unwinds* to the loop: whoever stands on the way sees `Lifetime.unwinding`, leaves behind what it still
-  has to do (`Exchange.unfinished`), and gets out of the way.  Outside, `Lifetime.outcome` tells what it was, and the
+  has to do (`Exchange.continuation`), and gets out of the way.  Outside, `Lifetime.outcome` tells what it was, and the
   rest is done.  Then the loop enters a new scope.
 * The deadline of the scope is an alarm: it is moved twice for each request, and hardly ever passes.
 """

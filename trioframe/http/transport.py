@@ -8,7 +8,7 @@ Rules:
 
 * `watch` names one listener at a time; a peer that has already gone is reported to a new listener at once.
 * The listener is called synchronously, from whatever task found out, and must not block.
-* FIN is reported once everything before it has been received or read ahead; a reset is reported as soon as it is seen.
+* FIN is reported when it is seen: by the reactor at once, by a reader behind what it has read ahead; a reset at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["PeerListener", "Transport"]
 
 
 class PeerListener(Protocol):
-    """Wants to know when the peer goes; `Lifetime` is one."""
+    """Wants to know when the peer goes; `H1Driver` is one, and tells the `Lifetime` of the request that runs."""
 
     def peer_half_closed(self) -> None:
         """FIN: the peer will send no more, though it may still read."""

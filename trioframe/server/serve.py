@@ -2,7 +2,7 @@
 
 Rules of this file:
 
-* One nursery owns all connections, and a nursery of its own owns everything that one connection starts.
+* One nursery owns all connections; what one of them starts beside its own task, its `ConnectionTasks` own.
 * Nothing that one connection does ends another one, or the accept loop; only cancellation leaves a connection's task.
 * `serve` ends when it is cancelled or `shutdown` was called, never otherwise, and always in time:
 
@@ -133,12 +133,12 @@ class Server:
         """
         async with self._machinery(), trio.open_nursery() as connections:
             try:
-                async with trio.open_nursery() as accepting:
+                async with trio.open_nursery() as acceptors:
                     for listener in listeners:
-                        accepting.start_soon(self._accept, listener, ssl, connections)
+                        acceptors.start_soon(self._accept, listener, ssl, connections)
                     task_status.started(list(listeners))
                     await self._stopping.wait()
-                    accepting.cancel_scope.cancel(reason="the server is stopping")
+                    acceptors.cancel_scope.cancel(reason="the server is stopping")
                 await self._drain()
             except BaseException:
                 # Cancelled from outside, or a listener broke.  Whatever is shielded does not hear of it, so it is told.

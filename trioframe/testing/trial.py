@@ -268,8 +268,6 @@ class _ObservedLifetime(Lifetime):
         with _trials[self].handling(self):
             return await super().run(fn, *args)
 
-    async def run_in_turn(
-        self, fn: Callable[[Any, Any], Awaitable[T]], a: object, b: object, limit: float = math.inf
-    ) -> T:
+    async def run_in_turn(self, fn: Callable[[Any, Any], Awaitable[T]], a: Any, b: Any, limit: float = math.inf) -> T:
         with _trials[self].handling(self):
             return await super().run_in_turn(fn, a, b, limit)
