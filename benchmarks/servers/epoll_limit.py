@@ -16,16 +16,9 @@ import sys
 from contextlib import suppress
 
 import trio
+from plain_answer import ANSWER
 from trio.lowlevel import Abort, Task, current_task, reschedule, wait_readable, wait_task_rescheduled
 
-ANSWER = (
-    b"HTTP/1.1 200 OK\r\n"
-    b"Date: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
-    b"Content-Type: text/plain; charset=utf-8\r\n"
-    b"Content-Length: 13\r\n"
-    b"\r\n"
-    b"Hello, world!"
-)
 SIZE = 65536
 EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 

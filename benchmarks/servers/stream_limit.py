@@ -13,15 +13,7 @@ from contextlib import suppress
 from functools import partial
 
 import trio
-
-ANSWER = (
-    b"HTTP/1.1 200 OK\r\n"
-    b"Date: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
-    b"Content-Type: text/plain; charset=utf-8\r\n"
-    b"Content-Length: 13\r\n"
-    b"\r\n"
-    b"Hello, world!"
-)
+from plain_answer import ANSWER
 
 
 async def answer(stream: trio.SocketStream) -> None:

@@ -73,4 +73,4 @@ def test_elements_that_mean_nothing_are_left_out(element) -> None:
 def test_reading_is_linear(piece) -> None:
     began = time.process_time()
     parse_accept(piece * (16384 // len(piece))).match("text/html", "application/json", "text/plain")
-    assert time.process_time() - began < 0.1
+    assert time.process_time() - began < 1  # a hundred times what it takes; if it were quadratic it would take more

@@ -290,6 +290,7 @@ async def test_what_is_not_there(app: App) -> None:
 
 async def test_what_is_answered_for_everybody(app: App) -> None:
     app.add_route(lambda request: "no tunnel", "/", methods=("CONNECT",))
+
     @app.get("/x")
     async def handler(request: object) -> str:
         return "content"

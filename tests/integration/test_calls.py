@@ -6,9 +6,6 @@ Trio's scheduler.  Whoever adds a call to it makes every request of everybody sl
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,6 +14,7 @@ import pytest
 import trio
 import trio.testing
 from integration.live_server import serving
+from integration.profiling import Profiler, is_below, profiling
 from integration.raw_client import request_for
 
 import trioframe
@@ -25,7 +23,7 @@ from trioframe import App, Request, Response, json, text
 OURS = str(Path(trioframe.__file__).parent)
 
 
-class Road(trio.abc.Instrument):
+class Road(Profiler):  # type: ignore[misc]  # found by pytest, not by mypy
     """Hears which functions of ours the tasks below `root` call; to resume a coroutine is a call too."""
 
     def __init__(self, root: trio.lowlevel.Task) -> None:
@@ -34,10 +32,7 @@ class Road(trio.abc.Instrument):
         self._at_work = False
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        above: trio.lowlevel.Task | None = task
-        while above is not None and above is not self._root:
-            above = above.parent_nursery.parent_task if above.parent_nursery is not None else None
-        self._at_work = above is not None
+        self._at_work = is_below(task, self._root)
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         self._at_work = False
@@ -45,19 +40,6 @@ class Road(trio.abc.Instrument):
     def profile(self, frame: FrameType, event: str, argument: Any) -> None:
         if self._at_work and event == "call" and frame.f_code.co_filename.startswith(OURS):
             self.calls.append(frame.f_code.co_qualname)
-
-
-@contextmanager
-def watched(root: trio.lowlevel.Task) -> Iterator[Road]:
-    road = Road(root)
-    previous = sys.getprofile()
-    trio.lowlevel.add_instrument(road)
-    sys.setprofile(road.profile)
-    try:
-        yield road
-    finally:
-        sys.setprofile(previous)
-        trio.lowlevel.remove_instrument(road)
 
 
 app = App("road", env_prefix=None)
@@ -80,7 +62,7 @@ async def road_of(request: bytes) -> list[str]:
             await client.send(request)
             assert (await client.answer()).status == 200
         await trio.testing.wait_all_tasks_blocked()
-        with watched(live.task) as road:
+        with profiling(Road(live.task)) as road:
             await client.send(request)
             assert (await client.answer()).status == 200
             await trio.testing.wait_all_tasks_blocked()

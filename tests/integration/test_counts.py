@@ -6,10 +6,8 @@ told from what the server does by whose task it is.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
@@ -17,6 +15,7 @@ import pytest
 import trio
 import trio.testing
 from integration.live_server import Certificates, serving
+from integration.profiling import Profiler, is_below, profiling
 from integration.raw_client import request_for
 
 from trioframe import App, Request, Response, text
@@ -24,11 +23,8 @@ from trioframe import App, Request, Response, text
 REQUESTS = 10
 
 
-class Meter(trio.abc.Instrument):
-    """Counts what the tasks below `root` do.
-
-    Trio tells of tasks and their steps; of calls the interpreter's profile hook tells, functions of C included.
-    """
+class Meter(Profiler):  # type: ignore[misc]  # found by pytest, not by mypy
+    """Counts what the tasks below `root` do; a call of a function of C is one too."""
 
     CALLS: Mapping[str, str] = {"NurseryManager.__aenter__": "nurseries", "CancelScope.__enter__": "cancel scopes"}
     SYSTEM_CALLS = ("send", "recv")
@@ -40,10 +36,10 @@ class Meter(trio.abc.Instrument):
         self._frames: list[FrameType] = []  # a coroutine "calls" its frame at each step; it is one call all the same
 
     def task_spawned(self, task: trio.lowlevel.Task) -> None:
-        self.counts["tasks"] += self._is_ours(task)
+        self.counts["tasks"] += is_below(task, self._root)
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        self._at_work = self._is_ours(task)
+        self._at_work = is_below(task, self._root)
         self.counts["steps"] += self._at_work
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
@@ -60,26 +56,8 @@ class Meter(trio.abc.Instrument):
         elif event == "c_call" and argument.__name__ in self.SYSTEM_CALLS:
             self.counts[argument.__name__] += 1
 
-    def _is_ours(self, task: trio.lowlevel.Task) -> bool:
-        while task is not self._root and task.parent_nursery is not None:
-            task = task.parent_nursery.parent_task
-        return task is self._root
-
     def per_request(self) -> dict[str, float]:
         return {what: count / REQUESTS for what, count in self.counts.items()}
-
-
-@contextmanager
-def metering(root: trio.lowlevel.Task) -> Iterator[Meter]:
-    meter = Meter(root)
-    previous = sys.getprofile()
-    trio.lowlevel.add_instrument(meter)
-    sys.setprofile(meter.profile)
-    try:
-        yield meter
-    finally:
-        sys.setprofile(previous)
-        trio.lowlevel.remove_instrument(meter)
 
 
 @pytest.fixture
@@ -110,7 +88,7 @@ async def count(app: App, request: bytes, tls: Certificates | None = None) -> di
             await client.send(request)
             assert (await client.answer()).status == 200
         await trio.testing.wait_all_tasks_blocked()
-        with metering(live.task) as meter:
+        with profiling(Meter(live.task)) as meter:
             for _ in range(REQUESTS):
                 await client.send(request)
                 assert (await client.answer()).status == 200
@@ -166,7 +144,7 @@ async def count_pipelined(app: App, number: int) -> Counter[str]:
     async with serving(app) as live, await live.connect() as client:
         await client.get()
         await trio.testing.wait_all_tasks_blocked()
-        with metering(live.task) as meter:
+        with profiling(Meter(live.task)) as meter:
             await client.send(request_for("/") * number)
             for _ in range(number):
                 await client.answer()

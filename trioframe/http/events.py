@@ -7,7 +7,8 @@ a body, so a driver needs no rule of HTTP to know when a request is whole.  Thre
 * `PAUSED`: this message is whole; the next one is not looked at before its answer is complete;
 * `CLOSED`: no further message will come.
 
-Events are facts about bytes; nobody changes one (a `RequestHead` takes its lines apart when asked).  They know neither sockets nor limits nor what will be answered.
+Events are facts about bytes; nobody changes one (a `RequestHead` takes its lines apart when asked).  They know neither
+sockets nor limits nor what will be answered.
 """
 
 from __future__ import annotations

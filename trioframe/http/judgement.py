@@ -11,8 +11,10 @@ __all__ = ["annotate", "without_request_cancelled"]
 def without_request_cancelled(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """What is left of a group without the `RequestCancelled` that several children may have met; if nothing is, one."""
     met, rest = group.split(RequestCancelled)
-    if met is None or rest is not None:
-        return group if rest is None else rest
+    if met is None:
+        return group
+    if rest is not None:
+        return rest
     first: BaseException = met
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]

@@ -139,7 +139,7 @@ class Lifetime:
             self._over()
         raise RequestCancelled(self.settle())
 
-    async def run_in_turn(self, fn: Callable[[A, Any], Awaitable[T]], a: A, b: Any, limit: float = math.inf) -> T:
+    async def run_in_turn(self, fn: Callable[[Any, Any], Awaitable[T]], a: Any, b: Any, limit: float = math.inf) -> T:
         """As `run`, in the standing scope, `fn(a, b)`, which has to begin its response by the time `limit`.
 
         If the scope was cancelled, `unwinding` is set, and what it returns or raises is not meant for the caller:
