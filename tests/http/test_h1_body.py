@@ -178,7 +178,7 @@ async def test_others_have_their_turn_beside_a_client_that_is_fast(nursery: trio
 
     nursery.start_soon(other)
     assert len(await upload.body.read_all()) == 50 * PIECE
-    assert turns >= 49
+    assert turns >= 45  # one for each piece; Trio draws lots who of two is first, so that a few come late
     nursery.cancel_scope.cancel()
 
 
@@ -329,8 +329,9 @@ async def test_the_limit_on_the_start_of_the_response_stands_still_meanwhile(
     assert trio.current_time() == 60
 
 
+@pytest.mark.parametrize("whole", [True, False])
 async def test_it_stands_still_too_while_a_fast_upload_waits_for_its_turn(
-    nursery: trio.Nursery, autojump_clock: MockClock
+    nursery: trio.Nursery, autojump_clock: MockClock, whole: bool
 ) -> None:
     """However busy the server is: the time that others take is not the handler's."""
     upload = eagerly(nursery, 10 * PIECE)
@@ -342,7 +343,7 @@ async def test_it_stands_still_too_while_a_fast_upload_waits_for_its_turn(
     async def handler() -> None:
         upload.lifetime.limit_start(10)
         nursery.start_soon(work_hard)
-        await read_each(upload.body, [])
+        await (upload.body.read_all() if whole else read_each(upload.body, []))
         assert trio.current_time() == 100
         assert upload.lifetime.deadline == 110
 

@@ -151,9 +151,7 @@ class RequestBody(trio.abc.ReceiveStream):
         pieces: list[bytes] = []
         try:
             self.check_size()
-            while piece := await self._next_or_held():
-                if pieces:  # others have their turn between two pieces, but a small body is not held up
-                    await trio.lowlevel.cancel_shielded_checkpoint()
+            while piece := await self._next_or_held(first=not pieces):
                 pieces.append(piece)
         except BaseException:
             self._held = b"".join(pieces)  # for whoever reads next
@@ -196,12 +194,17 @@ class RequestBody(trio.abc.ReceiveStream):
             await trio.lowlevel.cancel_shielded_checkpoint()
         return self._account(piece)
 
-    async def _next_or_held(self) -> bytes:
-        # Without a checkpoint for what is here already: a small body comes with its head.
+    async def _next_or_held(self, *, first: bool) -> bytes:
+        # Without a checkpoint for what is here already: a small body comes with its head.  But others have their turn
+        # between two pieces, which they have had if this one was waited for.
         if self._held or self._ended:
             return self._take_held()
         piece = self._source.next_piece_nowait()
-        return self._account(await self._wait_for_piece() if piece is None else piece)
+        if piece is None:
+            piece = await self._wait_for_piece()
+        elif piece and not first:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        return self._account(piece)
 
     async def _wait_for_piece(self) -> bytes:
         while True:

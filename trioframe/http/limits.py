@@ -19,7 +19,8 @@ class H1Limits:
       max_chunk_overhead: one chunk size line; and all chunked framing beyond a fair share per chunk (400, RFC 9112
         section 7.1.1).
       max_trailer_size: the trailer section (431).
-      harmless_head_size: a well-formed head of no more bytes is within all limits of a head.
+      harmless_head_size: a head of no more bytes is within all limits of a head, if none of its lines is shorter than
+        ``a: b`` (none of a plain one is, see `head`).
     """
 
     max_head_size: int = 16384
