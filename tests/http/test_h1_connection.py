@@ -894,3 +894,15 @@ async def test_a_scope_of_its_own_knows_nothing_of_the_deadline_of_the_head(auto
         for _ in range(2):
             await peer.send(GET)
             assert (await peer.read_response()).endswith(b"long")
+
+
+async def test_a_connection_whose_own_task_failed_ends(caplog: pytest.LogCaptureFixture) -> None:
+    """The task of a request's nursery, or what reads ahead: without it nothing of the connection can be relied on."""
+    async with connected(sleeping) as peer:
+        await peer.send(GET)
+        await wait_all_tasks_blocked()
+        with caplog.at_level(logging.ERROR, "trioframe.http"):
+            peer.driver.fail(ValueError("a bug of ours"))
+        with trio.fail_after(5):
+            await peer.done.wait()
+    assert "a bug of ours" in caplog.text

@@ -285,3 +285,27 @@ async def test_on_a_unix_socket_nothing_waits(reactor: Reactor) -> None:
     assert await peer.receive_some() == b"x"
     await stream.aclose()
     await peer.aclose()
+
+
+async def test_a_listener_that_fails_ends_its_own_connection_only(
+    pair: tuple[trio.SocketStream, ReactorStream], reactor: Reactor, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(Listener):
+        def peer_half_closed(self) -> None:
+            raise ValueError("a bug of ours")
+
+    client, server = pair
+    server.watch(Failing())
+    await client.send_eof()
+    await wait_all_tasks_blocked(0.01)
+    assert "a bug of ours" in caplog.text
+    with pytest.raises(trio.ClosedResourceError):
+        await server.receive_some()
+    one, other = socket.socketpair()
+    one.setblocking(False)
+    other.setblocking(False)
+    stream, peer = reactor.adopt(one), reactor.adopt(other)
+    await stream.send_all(b"still there")
+    assert await peer.receive_some() == b"still there"
+    for each in (stream, peer, client):
+        await each.aclose()
