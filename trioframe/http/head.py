@@ -64,6 +64,7 @@ class _PlainHead(RequestHead):
         content_length: int,
         keep_alive: bool,
     ) -> None:
+        # Not by way of the base class, as this is done for every request.
         self.method = method
         self.target = target
         self.raw_path = raw_path
