@@ -23,6 +23,9 @@ PLAIN = [
     b"POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 12\r\nContent-Type: a/json\r\nConnection: keep-alive\r\n\r\n",
     b"PUT //x? HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX_y: a  b\r\n\r\n",
     b"HEAD / HTTP/1.1\r\nHost: a\r\nCookie: a=1; b=2\r\nX: 1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1:32768\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost:60999\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nX-Same: 1\r\nX-Same: 2\r\n\r\n",
     b"DELETE /a;b,c HTTP/1.1\r\nHost: a\r\nContent-Length: 00\r\n\r\n",
 ]
 

@@ -212,3 +212,26 @@ async def test_somebody_else_may_accept(encrypted, certificates: Certificates, n
             assert await one.is_closed()
             assert await other.is_closed()
     nursery.cancel_scope.cancel()
+
+
+# --- several listeners ------------------------------------------------------------------------------------------------
+
+
+async def test_the_limit_of_connections_is_that_of_all_listeners_together():
+    """All have clients that wait, and each hears of them in the same moment."""
+    app = make_app(MAX_CONNECTIONS=10)
+    sockets = [listening_socket() for _ in range(3)]
+    addresses = [sock.getsockname() for sock in sockets]
+    waiting = []
+    for address in addresses:
+        for _ in range(20):
+            waiting.append(trio.socket.socket())
+            await waiting[-1].connect(address)
+    listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(sock)) for sock in sockets]
+    async with serving(app, listeners=listeners):
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        (server,) = app._servers
+        # Where connections are accepted one by one, each listener may have one more in hand.
+        assert 10 <= server.connections <= 10 + len(listeners) - 1
+        for sock in waiting:
+            sock.close()
