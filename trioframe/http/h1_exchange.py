@@ -119,6 +119,7 @@ class H1Exchange(Exchange):
         await self._send(data, more=True)
         await self._send(wire.send_data(rest))
         await self._send(wire.send_end())
+        self.push()  # to HEAD there was nothing but the head
         self.finished = True
 
     def send_head(
@@ -134,10 +135,14 @@ class H1Exchange(Exchange):
 
     async def send_data(self, data: bytes) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
-        if not await self.write_data(data):
+        # Nobody knows when the next piece comes: this one leaves now.
+        if not await self._write_piece(data, more=False):
             await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def write_data(self, data: bytes) -> bool:
+        return await self._write_piece(data, more=True)
+
+    async def _write_piece(self, data: bytes, *, more: bool) -> bool:
         connection, lifetime = self._connection, self.lifetime
         writer = connection.writer
         if writer.broken or lifetime.lost or connection.exchange is not self:
@@ -147,7 +152,7 @@ class H1Exchange(Exchange):
         if not data:
             return False
         self.bytes_sent += len(data)
-        sent = writer.write_nowait(data, lifetime, more=True)
+        sent = writer.write_nowait(data, lifetime, more=more)
         if sent == len(data):
             return False
         await writer.write(memoryview(data)[sent:], lifetime)

@@ -18,6 +18,8 @@ How it works:
   writer at a time; another one gets `trio.BusyResourceError`.
 * **Going.**  `EPOLLRDHUP` alone is a FIN; with `EPOLLHUP` or `EPOLLERR` nothing reaches the peer any more.  Both are
   told at once, also in front of bytes that nobody has read, and remembered for a listener that comes later.
+* **More.**  Bytes sent with the word that more follows may wait in the kernel for a fuller packet.  `push` lets them
+  leave; so does whatever is sent next without that word, and the end of the stream.
 * **Closing.**  A socket leaves the epoll and the table before it is closed, so neither a late event nor a file
   descriptor that is used again can reach the wrong stream.  Events are handled in one go, without an await between
   them.
