@@ -35,7 +35,7 @@ from .reading_state import Reading
 from .response_body import BodyFraming, ResponseBody
 from .response_head import FinalHead, compose_final, compose_interim, compose_switch
 from .response_plain import plain_response
-from .response_state import State, Step, advance
+from .response_state import DATA, END, HEAD, INFORMATIONAL, NEXT, REQUEST, RESPONSE, SWITCH, State
 from .strict import parse_head
 
 __all__ = ["H1Connection", "H1Limits", "IncompleteMessage"]
@@ -44,7 +44,6 @@ __all__ = ["H1Connection", "H1Limits", "IncompleteMessage"]
 # The members by themselves: to look one up in its class costs as much as a call (CPython 3.11).
 _HEAD, _LENGTH, _CHUNKED, _AT_END, _PAUSED, _CLOSED, _FAILED = Reading
 _STATE_IDLE, _STATE_AWAITED, _, _STATE_COMPLETE, _STATE_SWITCHED = State
-_STEP_REQUEST, _STEP_INFORMATIONAL, _STEP_HEAD, _STEP_RESPONSE, _STEP_DATA, _STEP_END, _STEP_SWITCH, _STEP_NEXT = Step
 
 
 class H1Connection:
@@ -165,7 +164,7 @@ class H1Connection:
         return head
 
     def _begin_request(self, head: RequestHead) -> RequestHead:
-        self.response_state = advance(self.response_state, _STEP_REQUEST)
+        self.response_state = REQUEST[self.response_state]
         self._head = head
         self._expecting = head.expect_continue
         # What follows a refused CONNECT may be meant for the tunnel.
@@ -281,7 +280,7 @@ class H1Connection:
 
         Parameters and errors are those of `send_head`; `body` is left out where there must be none.
         """
-        state = advance(self.response_state, _STEP_RESPONSE)
+        state = RESPONSE[self.response_state]
         request = self._head
         if request is not None and reason is None and not (close or self.must_close or self._expecting):
             plain = plain_response(status, headers, body, request, self._clock)
@@ -313,7 +312,7 @@ class H1Connection:
 
         Raises `LocalProtocolError` for a head HTTP cannot say or not now; then nothing has happened.
         """
-        state = advance(self.response_state, _STEP_HEAD)
+        state = HEAD[self.response_state]
         head = self._compose(status, headers, content_length, close, reason)
         self._body = ResponseBody(head.framing, head.length)
         self.response_state = state
@@ -349,7 +348,7 @@ class H1Connection:
 
         Raises `LocalProtocolError` for more than Content-Length said; then nothing has happened.
         """
-        self.response_state = advance(self.response_state, _STEP_DATA)
+        self.response_state = DATA[self.response_state]
         return self._body.encode(data)
 
     def send_end(self, trailers: Fields = ()) -> bytes:
@@ -358,7 +357,7 @@ class H1Connection:
         Raises `LocalProtocolError` for trailers that cannot be sent, and for fewer bytes than Content-Length said; then
         nothing has happened.  If no more bytes come, the connection must be cut.
         """
-        state = advance(self.response_state, _STEP_END)
+        state = END[self.response_state]
         end = self._body.end(trailers)
         self.response_state = state
         return end
@@ -368,7 +367,7 @@ class H1Connection:
 
         Raises `LocalProtocolError` for a head HTTP cannot say or not now.
         """
-        self.response_state = advance(self.response_state, _STEP_INFORMATIONAL)
+        self.response_state = INFORMATIONAL[self.response_state]
         interim = compose_interim(status, headers)
         if status == 100:
             self._expecting = False
@@ -382,7 +381,7 @@ class H1Connection:
 
         Raises `LocalProtocolError` if the request did not ask for it, or is not complete.
         """
-        state = advance(self.response_state, _STEP_SWITCH)
+        state = SWITCH[self.response_state]
         head = self._head
         if head is None or not (head.upgrade if status == 101 else head.method == "CONNECT" and 200 <= status <= 299):
             raise LocalProtocolError(f"the request did not ask for what a {status} response would begin")
@@ -423,7 +422,7 @@ class H1Connection:
 
         Raises `LocalProtocolError` if the request or its response is not complete, or the connection must be closed.
         """
-        state = advance(self.response_state, _STEP_NEXT)
+        state = NEXT[self.response_state]
         if self.must_close:
             raise LocalProtocolError("the next request cannot begin: the connection must be closed")
         if not self.body_complete:

@@ -14,11 +14,11 @@ The table knows nothing of framing and headers; it says what may follow what (RF
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final
+from typing import Final, Never
 
 from ..errors import LocalProtocolError
 
-__all__ = ["TRANSITIONS", "State", "Step", "advance"]
+__all__ = ["DATA", "END", "HEAD", "INFORMATIONAL", "NEXT", "REQUEST", "RESPONSE", "STEPS", "SWITCH", "State", "Step"]
 
 
 class State(IntEnum):
@@ -31,41 +31,6 @@ class State(IntEnum):
     SWITCHED = 4  # the connection speaks another protocol
 
 
-class Step(IntEnum):
-    """What can happen to a response."""
-
-    REQUEST = 0  # a request head was read
-    INFORMATIONAL = 1  # a 1xx head
-    HEAD = 2  # a final head, and the body will follow
-    RESPONSE = 3  # a final head with the whole body
-    DATA = 4
-    END = 5
-    SWITCH = 6  # 101, or 2xx to CONNECT
-    NEXT = 7  # on to the next request
-
-
-TRANSITIONS: Final[dict[Step, dict[State, State]]] = {
-    Step.REQUEST: {State.IDLE: State.AWAITED},
-    Step.INFORMATIONAL: {State.AWAITED: State.AWAITED},
-    Step.HEAD: {State.IDLE: State.BODY, State.AWAITED: State.BODY},
-    Step.RESPONSE: {State.IDLE: State.COMPLETE, State.AWAITED: State.COMPLETE},
-    Step.DATA: {State.BODY: State.BODY},
-    Step.END: {State.BODY: State.COMPLETE},
-    Step.SWITCH: {State.AWAITED: State.SWITCHED},
-    Step.NEXT: {State.COMPLETE: State.IDLE},
-}
-
-_STEPS: Final = {
-    Step.REQUEST: "a request cannot begin",
-    Step.INFORMATIONAL: "a 1xx response cannot be sent",
-    Step.HEAD: "a response cannot begin",
-    Step.RESPONSE: "a response cannot be sent",
-    Step.DATA: "body data cannot be sent",
-    Step.END: "a response cannot end",
-    Step.SWITCH: "the protocol cannot be switched",
-    Step.NEXT: "the next request cannot begin",
-}
-
 _STATES: Final = {
     State.IDLE: "there is no request to answer",
     State.AWAITED: "the response has not begun",
@@ -75,9 +40,37 @@ _STATES: Final = {
 }
 
 
-def advance(state: State, step: Step) -> State:
-    """The state after `step`; `LocalProtocolError` if it cannot be taken in `state`."""
-    try:
-        return TRANSITIONS[step][state]
-    except KeyError:
-        raise LocalProtocolError(f"{_STEPS[step]}: {_STATES[state]}") from None
+class Step(dict[State, State]):
+    """A row of the table: ``step[state]`` is the state after it, `LocalProtocolError` where it cannot be taken.
+
+    Parameters:
+      cannot: how it is said that it cannot be taken.
+      ways: the state after it, by the state before it.
+    """
+
+    def __init__(self, cannot: str, ways: dict[State, State]) -> None:
+        super().__init__(ways)
+        self._cannot = cannot
+
+    def __missing__(self, state: State) -> Never:
+        raise LocalProtocolError(f"{self._cannot}: {_STATES[state]}")
+
+
+_IDLE, _AWAITED, _BODY, _COMPLETE, _SWITCHED = State
+
+# A request head was read.
+REQUEST: Final = Step("a request cannot begin", {_IDLE: _AWAITED})
+# A 1xx head.
+INFORMATIONAL: Final = Step("a 1xx response cannot be sent", {_AWAITED: _AWAITED})
+# A final head, and the body will follow.
+HEAD: Final = Step("a response cannot begin", {_IDLE: _BODY, _AWAITED: _BODY})
+# A final head with the whole body.
+RESPONSE: Final = Step("a response cannot be sent", {_IDLE: _COMPLETE, _AWAITED: _COMPLETE})
+DATA: Final = Step("body data cannot be sent", {_BODY: _BODY})
+END: Final = Step("a response cannot end", {_BODY: _COMPLETE})
+# 101, or 2xx to CONNECT.
+SWITCH: Final = Step("the protocol cannot be switched", {_AWAITED: _SWITCHED})
+# On to the next request.
+NEXT: Final = Step("the next request cannot begin", {_COMPLETE: _IDLE})
+
+STEPS: Final = (REQUEST, INFORMATIONAL, HEAD, RESPONSE, DATA, END, SWITCH, NEXT)

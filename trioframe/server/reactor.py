@@ -14,8 +14,9 @@ How it works:
 * **Tried first.**  `receive_nowait` and `send_nowait` try without waiting and are no checkpoints: whoever uses them
   sees to it that it yields after a bounded amount of work.  `receive_some` and `send_all` are what Trio says they are:
   checkpoints in every case, with its errors, and safe to cancel (a cancelled `send_all` may have sent a part).
-* **Parking.**  A waiting task sits in `wait_task_rescheduled`; the wake-up only says "try again".  One reader and one
-  writer at a time; another one gets `trio.BusyResourceError`.
+* **Parking.**  A waiting task sits in `wait_task_rescheduled`; the wake-up only says "try again", by one outcome that
+  serves for all of them (Trio would make one for each).  One reader and one writer at a time; another one gets
+  `trio.BusyResourceError`.
 * **Going.**  `EPOLLRDHUP` alone is a FIN; with `EPOLLHUP` or `EPOLLERR` nothing reaches the peer any more.  Both are
   told at once, also in front of bytes that nobody has read, and remembered for a listener that comes later.
 * **More.**  Bytes sent with the word that more follows may wait in the kernel for a fuller packet.  `push` lets them
@@ -34,6 +35,7 @@ import logging
 import select
 import socket
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
 
 import trio
 from trio.lowlevel import Abort, Task, checkpoint_if_cancelled, current_task, reschedule, wait_task_rescheduled
@@ -42,6 +44,9 @@ from ..http.transport import PeerListener, Transport
 from .linger import discard
 from .sockets import reset_on_close
 
+if TYPE_CHECKING:
+    import outcome
+
 __all__ = ["Reactor", "ReactorStream"]
 
 logger = logging.getLogger("trioframe.server")
@@ -49,6 +54,16 @@ logger = logging.getLogger("trioframe.server")
 EVENTS_AT_ONCE = 1024
 DEFAULT_RECEIVE_SIZE = 64 * 1024  # bytes
 _MORE = getattr(socket, "MSG_MORE", 0)
+
+
+class _TryAgain:
+    """What a parked task is woken with.  It says nothing, and unlike an outcome of Trio's may be unwrapped repeatedly."""
+
+    def unwrap(self) -> None: ...
+
+
+# To be unwrapped is all that Trio's wait wants of it.
+_TRY_AGAIN = cast("outcome.Outcome[None]", _TryAgain())
 
 
 class Reactor:
@@ -176,7 +191,7 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
             self._readable = True
             if self._reader is not None:
                 task, self._reader = self._reader, None  # `_wake_reader`, without the call: most events are this one
-                reschedule(task)
+                reschedule(task, _TRY_AGAIN)
         if events & _WRITABLE:
             self._writable = True
             if self._writer is not None:
@@ -233,7 +248,7 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
     def _wake_reader(self) -> None:
         if self._reader is not None:
             task, self._reader = self._reader, None
-            reschedule(task)
+            reschedule(task, _TRY_AGAIN)
 
     # --- sending -----------------------------------------------------------------------------------------------------
 
@@ -295,7 +310,7 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
     def _wake_writer(self) -> None:
         if self._writer is not None:
             task, self._writer = self._writer, None
-            reschedule(task)
+            reschedule(task, _TRY_AGAIN)
 
     @contextlib.contextmanager
     def _sole_sender(self) -> Iterator[None]:
