@@ -79,13 +79,13 @@ HELLO = [
     "H1Driver._serve_requests",
     "H1Driver._serve_in_turn",
     "ReactorStream.receive_some",
+    "_TryAgain.unwrap",
     "ReactorStream.receive_nowait",
     # What has come is a plain head.
     "H1Connection.receive_head",
     "recognise",
     "_PlainHead.__init__",
     "H1Connection._begin_request",
-    "advance",
     # It becomes an exchange, with a lifetime, and the app's request.
     "H1Exchange.__init__",
     "Lifetime.__init__",
@@ -101,16 +101,12 @@ HELLO = [
     # Its answer is plain, and leaves in one write.
     "H1Exchange.start_response",
     "H1Connection.send_response",
-    "advance",
     "plain_response",
     "Writer.write_nowait",
     "ReactorStream.send_nowait",
-    "ReactorStream._send_some",
     # The request is over, and the next one is awaited, for as long as a connection may be idle.
     "H1Driver._end",
-    "H1Exchange.expire",
     "H1Connection.start_next_cycle",
-    "advance",
     "H1Driver._begin_to_wait",
     "Alarm.deadline",
     "ReactorStream.receive_some",

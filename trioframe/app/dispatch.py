@@ -95,8 +95,11 @@ class Dispatcher:
             if whole is None:
                 if not exchange.finished:
                     await request.finish_response()
-            elif (rest := exchange.start_response(*whole)) is not None:
-                await rest
+            else:
+                status, headers, body = whole
+                rest = exchange.start_response(status, headers, body)
+                if rest is not None:
+                    await rest
         except BaseException as exc:
             if lifetime.unwinding:
                 exchange.continuation = partial(self._conclude, request)
@@ -143,7 +146,8 @@ class Dispatcher:
         Gives the response if it is still to be sent; if the handler has begun one by itself, that is still to be ended.
         """
         exchange = request.exchange
-        result = await planned.endpoint(request, **request.match_info)
+        params = request.match_info
+        result = await (planned.endpoint(request, **params) if params else planned.endpoint(request))
         if request.response_stream is not None or exchange.responded:
             if result is not None:
                 raise ServerError("a handler has called request.respond(), and returned a response as well")

@@ -75,17 +75,16 @@ class Response:
             raise _no_final_status(status)
         self._status = status
         if isinstance(body, str):
-            body = body.encode()
-            content_type = TEXT if content_type is None else _with_charset(content_type)
-        elif content_type is None and body != b"":
-            content_type = OCTETS
-        self._body = body if type(body) is bytes else _as_body(body)
-        self._only_headers = _content_type_line(content_type)
+            self._body: Body = body.encode()
+            self._only_headers = _text_line(content_type)
+        else:
+            self._body = body if type(body) is bytes else _as_body(body)
+            self._only_headers = _line(OCTETS if content_type is None and body != b"" else content_type)
         self._headers: MutableHeaders | None = None
         if headers is not None:
             self._headers = MutableHeaders(headers)
-            if content_type is not None:
-                self._headers.setdefault("content-type", content_type)
+            for name, value in self._only_headers:
+                self._headers.setdefault(name.decode("ascii"), value.decode("latin-1"))
 
     @property
     def body(self) -> Body:
@@ -234,11 +233,15 @@ def _as_body(body: object) -> Body:
 
 
 @lru_cache(maxsize=256)
-def _with_charset(content_type: str) -> str:
-    is_text = content_type[:5].lower() == "text/" and "charset=" not in content_type.lower()
-    return f"{content_type}; charset=utf-8" if is_text else content_type
+def _line(content_type: str | None) -> RawHeaders:
+    """Content-Type as a header section of its own; an empty one for None."""
+    return () if content_type is None else MutableHeaders({"content-type": content_type}).raw
 
 
 @lru_cache(maxsize=256)
-def _content_type_line(content_type: str | None) -> RawHeaders:
-    return () if content_type is None else MutableHeaders({"content-type": content_type}).raw
+def _text_line(content_type: str | None) -> RawHeaders:
+    """As `_line`, of what was given as text."""
+    if content_type is None:
+        return _line(TEXT)
+    is_text = content_type[:5].lower() == "text/" and "charset=" not in content_type.lower()
+    return _line(f"{content_type}; charset=utf-8" if is_text else content_type)

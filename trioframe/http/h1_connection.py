@@ -303,11 +303,15 @@ class H1Driver:
         From here on the exchange reaches neither the peer nor the next request, whoever still holds it.
         """
         self.exchange = None
-        exchange.expire()
+        lifetime = exchange.lifetime
+        if lifetime.left is not None:
+            lifetime.end()
+        if exchange.opened_body is not None:
+            exchange.opened_body.expire()
         # What the handler set in context variables ends with its request.  Trio looks at this at the task's next step.
         self.task.context = self._context.copy()
         if exchange.status is None:  # cancelled from outside: the program ends
-            exchange.status = RequestCancelled(exchange.lifetime.reason or "shutdown").status
+            exchange.status = RequestCancelled(lifetime.reason or "shutdown").status
         if self._record is not None:
             self._record(exchange)
         if not exchange.finished:
@@ -315,7 +319,7 @@ class H1Driver:
             if self.wire.ends_with_close:
                 self.transport.abort()  # else the peer would take what it has for a whole answer
             return False
-        return not (self.closing or self.writer.broken or self.wire.must_close or exchange.lifetime.lost)
+        return not (self.closing or self.writer.broken or self.wire.must_close or lifetime.lost)
 
     def _report(self, exchange: H1Exchange, error: Exception | BaseExceptionGroup[BaseException]) -> None:
         """Log what a handler should have answered itself; raise what is not ours to stop."""

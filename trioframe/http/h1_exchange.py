@@ -36,10 +36,14 @@ LARGE = 64 * 1024  # bytes of a body that are joined with their head
 
 
 class H1Exchange(Exchange):
-    """A request that came on an HTTP/1 connection.  See `Exchange` for what each operation does."""
+    """A request that came on an HTTP/1 connection.  See `Exchange` for what each operation does.
 
+    Attributes:
+      opened_body: the body, if anybody has asked for it.
+    """
+
+    opened_body: RequestBody | None = None
     _abandoned = False
-    _body: RequestBody | None = None
     _held: Held | None = None
 
     def __init__(self, connection: H1Driver, head: RequestHead) -> None:
@@ -55,22 +59,15 @@ class H1Exchange(Exchange):
 
     @property
     def body(self) -> RequestBody:
-        if self._body is None:
-            self._body = RequestBody(H1Body(self._connection, self.lifetime))
+        if self.opened_body is None:
+            self.opened_body = RequestBody(H1Body(self._connection, self.lifetime))
             if self._connection.exchange is not self:
-                self._body.expire()
-        return self._body
-
-    def expire(self) -> None:
-        """The request is over: see `Lifetime.end` and `RequestBody.expire`."""
-        if self.lifetime.left is not None:
-            self.lifetime.end()
-        if self._body is not None:
-            self._body.expire()
+                self.opened_body.expire()
+        return self.opened_body
 
     def take_body(self, limit: float) -> bytes | None:
         length = self.head.content_length
-        if length is None or length > limit or self._body is not None:
+        if length is None or length > limit or self.opened_body is not None:
             return None
         return self._connection.wire.take_body()
 

@@ -57,7 +57,7 @@ _MORE = getattr(socket, "MSG_MORE", 0)
 
 
 class _TryAgain:
-    """What a parked task is woken with.  It says nothing, and unlike an outcome of Trio's may be unwrapped repeatedly."""
+    """What a parked task is woken with.  It says nothing, and unlike an outcome of Trio may be unwrapped again."""
 
     def unwrap(self) -> None: ...
 
@@ -193,9 +193,10 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
                 task, self._reader = self._reader, None  # `_wake_reader`, without the call: most events are this one
                 reschedule(task, _TRY_AGAIN)
         if events & _WRITABLE:
-            self._writable = True
-            if self._writer is not None:
+            if self._sending:  # who waits to send has the turn: until its task runs, nobody sends in front of it
                 self._wake_writer()
+            else:
+                self._writable = True
         if events & (_HALF_CLOSED | _GONE):
             self._half_closed = True
             self._gone = self._gone or bool(events & _GONE)
@@ -254,23 +255,13 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
 
     def send_nowait(self, data: bytes | bytearray | memoryview, more: bool = False) -> int:
         """How many of the bytes were sent without waiting.  Raises as `send_all`."""
-        if not self._writable or self._sending:
-            return 0
-        self._corked = more
-        return self._send_some(data, _MORE if more else 0)
-
-    def push(self) -> None:
-        if self._corked and self._fileno >= 0:
-            self._corked = False
-            with contextlib.suppress(OSError):  # a unix socket, where nothing waits; or a peer that has gone
-                # tcp(7): setting this option forces an explicit flush of pending output.
-                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def _send_some(self, data: bytes | bytearray | memoryview, flags: int = 0) -> int:
         if self._eof_sent:
             raise trio.ClosedResourceError("the end of this stream was sent")
+        if not self._writable:
+            return 0
+        self._corked = more
         try:
-            sent = self._send(data, flags) if len(data) or self._fileno < 0 else 0
+            sent = self._send(data, _MORE if more else 0) if len(data) or self._fileno < 0 else 0
         except BlockingIOError:
             sent = 0
         except OSError as exc:
@@ -279,11 +270,18 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
             self._writable = False
         return sent
 
+    def push(self) -> None:
+        if self._corked and self._fileno >= 0:
+            self._corked = False
+            with contextlib.suppress(OSError):  # a unix socket, where nothing waits; or a peer that has gone
+                # tcp(7): setting this option forces an explicit flush of pending output.
+                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await checkpoint_if_cancelled()
         with self._sole_sender():
             rest = memoryview(data)
-            while len(rest := rest[self._send_some(rest) :]):
+            while len(rest := rest[self.send_nowait(rest) :]):
                 await self._wait_writable()
             await trio.lowlevel.cancel_shielded_checkpoint()
 
@@ -300,6 +298,7 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
     async def _wait_writable(self) -> None:
         self._writer = current_task()
         await wait_task_rescheduled(self._forget_writer)
+        self._writable = True
         if self._fileno < 0:
             raise trio.ClosedResourceError("this stream was closed")
 
