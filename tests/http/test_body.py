@@ -201,3 +201,91 @@ async def test_who_waits_for_a_body_whose_request_is_over_is_told() -> None:
         body.expire()
         assert source.stopped
         nursery.cancel_scope.cancel()
+
+
+# --- who hears of each piece
+
+
+def hearing(body: RequestBody) -> list[bytes]:
+    heard: list[bytes] = []
+
+    async def listen(piece: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        heard.append(piece)
+
+    body.on_piece = listen
+    return heard
+
+
+@pytest.mark.parametrize("how", ["read_all", "iterate"])
+async def test_each_piece_is_told_of_once_and_the_end_is_not(how: str) -> None:
+    source = Source(b"one", None, b"two")
+    source.arrive.set()
+    body = RequestBody(source)
+    heard = hearing(body)
+    read = await body.read_all() if how == "read_all" else b"".join([piece async for piece in body])
+    assert read == b"onetwo"
+    assert heard == [b"one", b"two"]
+    assert await body.read_all() == b""
+    assert heard == [b"one", b"two"]
+
+
+async def test_a_piece_that_is_split_is_told_of_whole() -> None:
+    body = RequestBody(Source(b"abcdef"))
+    heard = hearing(body)
+    assert [await body.receive_some(4) for _ in range(3)] == [b"abcd", b"ef", b""]
+    assert heard == [b"abcdef"]
+
+
+@pytest.mark.parametrize("how", ["read_all", "receive_some"])
+async def test_a_listener_that_raises_loses_nothing(how: str) -> None:
+    body = RequestBody(Source(b"one", b"two"))
+
+    async def refuse(piece: bytes) -> None:
+        if piece == b"two":
+            raise LookupError("not this")
+
+    body.on_piece = refuse
+    read = b"" if how == "read_all" else await body.receive_some()
+    with pytest.raises(LookupError):
+        await getattr(body, how)()
+    body.on_piece = None
+    assert body.received == 6
+    assert read + await body.read_all() == b"onetwo"
+
+
+@pytest.mark.parametrize("how", ["read_all", "receive_some"])
+async def test_a_listener_that_is_cancelled_loses_nothing(how: str) -> None:
+    body = RequestBody(Source(b"one", b"two"))
+
+    async def wait(piece: bytes) -> None:
+        await trio.sleep_forever()
+
+    body.on_piece = wait
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(getattr(body, how))
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    body.on_piece = None
+    assert await body.read_all() == b"onetwo"
+
+
+async def test_a_listener_is_no_second_reader() -> None:
+    body = RequestBody(Source(b"one"))
+
+    async def read(piece: bytes) -> None:
+        await body.read_all()
+
+    body.on_piece = read
+    with pytest.raises(trio.BusyResourceError):
+        await body.read_all()
+    body.on_piece = None
+    assert await body.read_all() == b"one"
+
+
+async def test_nobody_hears_of_what_is_too_large() -> None:
+    body = RequestBody(Source(b"one", announced=3), request_max_size=2)
+    heard = hearing(body)
+    with pytest.raises(PayloadTooLarge):
+        await body.read_all()
+    assert heard == []

@@ -548,7 +548,7 @@ async def test_children_get_the_cancellation_at_once_also_behind_a_cancellable_b
 
 async def test_no_children_after_the_request(lifetime: Lifetime) -> None:
     await lifetime.run(trio.lowlevel.checkpoint)
-    with pytest.raises(RuntimeError, match="request is over"):
+    with pytest.raises(RuntimeError, match="only for its children"):
         lifetime.nursery.start_soon(trio.sleep_forever)
 
 
@@ -579,3 +579,153 @@ async def test_a_child_that_fails_before_the_handler_began_to_run_is_no_matter(n
     lifetime = Lifetime(nursery.start_soon)
     lifetime._child_failed()
     await lifetime.run(trio.lowlevel.checkpoint)
+
+
+# --- a lifetime that is suspended -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own(nursery: trio.Nursery) -> Lifetime:
+    return Lifetime(nursery.start_soon, Terms(GRACE))
+
+
+class Child:
+    """A child of the request, which waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.go_on = trio.Event()
+
+    async def run(self) -> None:
+        try:
+            await self.go_on.wait()
+        finally:
+            self.ended = True
+
+
+async def suspend_with(lifetime: Lifetime, child: Child) -> None:
+    async def handler() -> str:
+        lifetime.nursery.start_soon(child.run)
+        await trio.testing.wait_all_tasks_blocked()
+        lifetime.suspended = True
+        return "suspended"
+
+    assert await lifetime.run(handler) == "suspended"
+    assert lifetime.suspended
+    assert not lifetime.running
+
+
+async def test_children_live_on_and_are_joined_behind_the_second_run(own: Lifetime) -> None:
+    child = Child()
+    await suspend_with(own, child)
+    await trio.testing.wait_all_tasks_blocked()
+    assert not child.ended
+
+    async def rest() -> str:
+        assert not own.suspended
+        child.go_on.set()
+        return "done"
+
+    assert await own.run(rest) == "done"
+    assert child.ended
+    with pytest.raises(RuntimeError, match="only for its children"):
+        own.nursery.start_soon(trio.sleep_forever)
+
+
+async def test_children_may_be_started_while_it_is_suspended(own: Lifetime) -> None:
+    first, second = Child(), Child()
+    await suspend_with(own, first)
+    own.nursery.start_soon(second.run)
+    first.go_on.set()
+    second.go_on.set()
+    await own.run(trio.lowlevel.checkpoint)
+    assert second.ended
+
+
+@pytest.mark.parametrize("cut", ["cancel", "peer_reset", "force"])
+async def test_what_happens_meanwhile_ends_the_second_run(own: Lifetime, cut: str) -> None:
+    child = Child()
+    await suspend_with(own, child)
+    getattr(own, cut)()
+    await expect_cancelled(
+        own, trio.sleep_forever, {"cancel": "application", "peer_reset": "disconnect", "force": "shutdown"}[cut]
+    )
+    assert child.ended
+
+
+async def test_a_deadline_that_passes_meanwhile_ends_children_and_the_second_run(
+    own: Lifetime, autojump_clock: MockClock
+) -> None:
+    child = Child()
+    own.deadline = trio.current_time() + 3
+    await suspend_with(own, child)
+    await trio.sleep(4)
+    assert child.ended
+    await expect_cancelled(own, trio.sleep_forever, "timeout")
+
+
+async def test_a_handler_that_raises_is_not_suspended(own: Lifetime) -> None:
+    child = Child()
+
+    async def handler() -> None:
+        own.nursery.start_soon(child.run)
+        await trio.testing.wait_all_tasks_blocked()
+        own.suspended = True
+        raise ValueError("handler")
+
+    with pytest.raises(ValueError, match="handler"):
+        await own.run(handler)
+    assert not own.suspended
+    assert child.ended
+
+
+async def test_children_whose_work_is_not_wanted_are_waited_for(own: Lifetime) -> None:
+    child = Child()
+    await suspend_with(own, child)
+
+    async def rest() -> str:
+        own.cancel_children()
+        return "something else"
+
+    assert await own.run(rest) == "something else"
+    assert child.ended
+
+
+async def test_what_they_raise_then_is_raised(own: Lifetime) -> None:
+    async def failing() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ValueError("cleaning up")
+
+    async def handler() -> None:
+        own.nursery.start_soon(failing)
+        await trio.testing.wait_all_tasks_blocked()
+        own.cancel_children()
+
+    with pytest.RaisesGroup(ValueError):
+        await own.run(handler)
+
+
+async def test_without_children_there_is_nobody_to_cancel(own: Lifetime) -> None:
+    async def handler() -> str:
+        own.cancel_children()
+        return "alone"
+
+    assert await own.run(handler) == "alone"
+
+
+# --- what stands around the handler -----------------------------------------------------------------------------------
+
+
+async def test_outside_of_the_handler_the_nursery_takes_nobody_and_spoils_nothing(own: Lifetime) -> None:
+    with pytest.raises(RuntimeError, match="only for its children"):
+        own.nursery.start_soon(trio.sleep_forever)
+    child = Child()
+
+    async def handler() -> None:
+        own.nursery.start_soon(child.run)
+        child.go_on.set()
+
+    await own.run(handler)
+    assert child.ended

@@ -154,10 +154,10 @@ async def test_a_start_that_comes_too_late(nursery: trio.Nursery) -> None:
     front = RequestNursery(nursery.start_soon, lambda: None)
 
     async def late() -> None:
-        with pytest.raises(RuntimeError, match="request is over"):
+        with pytest.raises(RuntimeError, match="only for its children"):
             await front.start(trio.sleep_forever)
 
     nursery.start_soon(late)
     front.expire()
-    with pytest.raises(RuntimeError, match="request is over"):
+    with pytest.raises(RuntimeError, match="only for its children"):
         front.start_soon(trio.sleep_forever)

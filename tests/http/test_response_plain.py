@@ -9,7 +9,7 @@ from trioframe.http.date import http_date
 from trioframe.http.events import RequestHead
 from trioframe.http.fields import Fields
 from trioframe.http.response_head import compose_final
-from trioframe.http.response_plain import plain_response
+from trioframe.http.response_plain import _beginning, _start, _status_line, plain_response
 
 NOW = 784111777.5
 TEXT = ((b"content-type", b"text/plain; charset=utf-8"),)
@@ -29,7 +29,18 @@ def lane(status: int, headers: Fields, body: bytes, head: RequestHead | None = N
 
 
 @pytest.mark.parametrize("status", [200, 201, 205, 299, 301, 404, 418, 500, 599])
-@pytest.mark.parametrize("headers", [(), TEXT, ((b"content-type", b"x/y"),)])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (),
+        TEXT,
+        ((b"content-type", b"x/y"),),
+        ((b"Content-Type", b"x/y"),),
+        ((b"etag", b""),),
+        (*TEXT, (b"x", b"y")),
+        ((b"set-cookie", b"a"), *TEXT, (b"set-cookie", b"\xe4\t")),
+    ],
+)
 @pytest.mark.parametrize("body", [b"", b"x", b"Hello, world!", b"\r\n\r\n" * 1000])
 def test_a_plain_response_is_what_the_law_says(status: int, headers: Fields, body: bytes) -> None:
     assert lane(status, headers, body) == law(status, headers, body)
@@ -51,10 +62,11 @@ def test_the_date_is_that_of_the_moment() -> None:
         (304, (), None),
         (200, TEXT, request("HEAD")),
         (200, TEXT, request(version="1.0")),
-        (200, (*TEXT, (b"x", b"y")), None),
-        (200, ((b"etag", b"x"),), None),
-        (200, ((b"Content-Type", b"a/b"),), None),
         (200, ((b"content-length", b"1"),), None),
+        (200, ((b"Content-Length", b"1"), *TEXT), None),
+        (200, (*TEXT, (b"date", b"today")), None),
+        (200, (*TEXT, (b"connection", b"x")), None),
+        (304, (*TEXT, (b"etag", b"x")), None),
         (200, list(TEXT), None),
     ],
 )
@@ -62,8 +74,21 @@ def test_what_is_not_plain_is_left_to_the_law(status: int, headers: Fields, head
     assert lane(status, headers, b"x", head) is None
 
 
-@pytest.mark.parametrize(("status", "headers"), [(99, ()), (600, ()), (200, ((b"content-type", b"a\r\nb: c"),))])
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [(99, ()), (600, ()), (200, ((b"content-type", b"a\r\nb: c"),)), (200, (*TEXT, (b"a b", b"")))],
+)
 def test_what_http_cannot_say_is_refused_by_the_law(status: int, headers: Fields) -> None:
     for _ in range(2):
         with pytest.raises(LocalProtocolError):
             lane(status, headers, b"")
+
+
+def test_no_value_of_a_field_is_kept() -> None:
+    """It may be a credential, or long."""
+    secret = b"session=%d" % id(object())
+    assert lane(200, (*TEXT, (b"set-cookie", secret)), b"x") == law(200, (*TEXT, (b"set-cookie", secret)), b"x")
+    kept = [function.cache_info().currsize for function in (_start, _beginning, _status_line)]
+    for number in range(10):
+        lane(200, (*TEXT, (b"set-cookie", b"%d" % number)), b"x")
+    assert [function.cache_info().currsize for function in (_start, _beginning, _status_line)] == kept

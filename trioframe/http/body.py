@@ -6,7 +6,8 @@ Rules of this file:
 * The limit is judged on what the peer *announces* - a Content-Length, the size of the chunk that comes - before it is
   read, and again on what was read.
 * One task reads at a time; a second one gets `trio.BusyResourceError`.
-* A cancelled read loses nothing: a piece is taken from the source only together with returning it.
+* A cancelled read loses nothing: a piece is taken from the source only together with returning it, and one that
+  somebody is told of first (`on_piece`) is held until he has been.
 
 It must not know the protocol that carries the body.
 """
@@ -14,6 +15,7 @@ It must not know the protocol that carries the body.
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import trio
@@ -69,9 +71,10 @@ class RequestBody(trio.abc.ReceiveStream):
     Attributes:
       received: bytes read from the source so far.
       timeout: seconds the body may stand still while it is being read; None for the server's own limit.
+      on_piece: awaited with each piece when it was read, before whoever reads has it; None for nobody.
     """
 
-    __slots__ = ("_busy", "_closed", "_ended", "_held", "_limit", "_source", "received", "timeout")
+    __slots__ = ("_busy", "_closed", "_ended", "_held", "_limit", "_source", "on_piece", "received", "timeout")
 
     def __init__(self, source: BodySource, request_max_size: float = math.inf) -> None:
         self._source = source
@@ -82,6 +85,7 @@ class RequestBody(trio.abc.ReceiveStream):
         self._closed = ""  # why nothing can be read any more
         self.received = 0
         self.timeout: float | None = None
+        self.on_piece: Callable[[bytes], Awaitable[None]] | None = None
 
     @property
     def request_max_size(self) -> float:
@@ -115,10 +119,11 @@ class RequestBody(trio.abc.ReceiveStream):
           RequestTimeout: the client stalls or trickles.
           RemoteProtocolError: the client's framing is broken.
           RequestCancelled: the client has gone.
+          Exception: what `on_piece` raises.
           trio.BusyResourceError: another task is reading.
           trio.ClosedResourceError: the body was closed.
 
-        Cancellation loses no bytes.
+        Neither cancellation nor `on_piece` loses bytes.
         """
         if max_bytes is not None and max_bytes < 1:
             raise ValueError("max_bytes must be at least 1")
@@ -154,7 +159,7 @@ class RequestBody(trio.abc.ReceiveStream):
             while piece := await self._next_or_held(first=not pieces):
                 pieces.append(piece)
         except BaseException:
-            self._held = b"".join(pieces)  # for whoever reads next
+            self._held = b"".join((*pieces, self._held))  # for whoever reads next
             raise
         finally:
             self._busy = False
@@ -192,7 +197,8 @@ class RequestBody(trio.abc.ReceiveStream):
             piece = await self._wait_for_piece()
         else:
             await trio.lowlevel.cancel_shielded_checkpoint()
-        return self._account(piece)
+        self._account(piece)
+        return piece if self.on_piece is None or not piece else await self._tell(self.on_piece, piece)
 
     async def _next_or_held(self, *, first: bool) -> bytes:
         # Without a checkpoint for what is here already: a small body comes with its head.  But others have their turn
@@ -204,7 +210,13 @@ class RequestBody(trio.abc.ReceiveStream):
             piece = await self._wait_for_piece()
         elif piece and not first:
             await trio.lowlevel.cancel_shielded_checkpoint()
-        return self._account(piece)
+        self._account(piece)
+        return piece if self.on_piece is None or not piece else await self._tell(self.on_piece, piece)
+
+    async def _tell(self, listener: Callable[[bytes], Awaitable[None]], piece: bytes) -> bytes:
+        self._held = piece  # until it is given out: what the listener is cancelled in, or raises, loses nothing
+        await listener(piece)
+        return self._take_held()
 
     async def _wait_for_piece(self) -> bytes:
         while True:
@@ -214,9 +226,8 @@ class RequestBody(trio.abc.ReceiveStream):
             if piece is not None:
                 return piece
 
-    def _account(self, piece: bytes) -> bytes:
+    def _account(self, piece: bytes) -> None:
         self.received += len(piece)
         self.check_size()
         if not piece:
             self._ended = True
-        return piece

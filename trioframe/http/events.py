@@ -105,6 +105,13 @@ class RequestHead:
             headers = self._headers = tuple([(name.lower(), value) for name, value in _PLAIN_LINES(headers)])
         return headers
 
+    def single_lines(self) -> dict[bytes, bytes] | None:
+        """The field lines by name, if none repeats; else None.  It is the short way to a few of them."""
+        headers = self._headers
+        pairs = _PLAIN_LINES(headers) if isinstance(headers, bytes) else headers
+        lines = {name.lower(): value for name, value in pairs}
+        return lines if len(lines) == len(pairs) else None
+
     def _facts(self) -> tuple[object, ...]:
         return (
             *(self.method, self.target, self.raw_path, self.query_string, self.authority, self.headers, self.version),

@@ -109,6 +109,8 @@ class Exchange(ABC):
       status: the status sent, or what the log says instead (499, 503); None so far.
       bytes_sent: bytes of response written so far, heads and framing included.
       started_at: `trio.current_time()` when the head was complete.
+      on_send: awaited with the octets of each write before they are written; None for nobody.
+      at_end: called, in order and in no scope, when the request is over, however it has ended; must not raise.
       continuation: what is left to do outside the standing scope.  Set by a handler that left because of
         `Lifetime.unwinding`; awaited once, by the connection.
     """
@@ -118,6 +120,8 @@ class Exchange(ABC):
     finished = False
     status: int | None = None
     bytes_sent = 0
+    on_send: Callable[[bytes | memoryview], Awaitable[None]] | None = None
+    at_end: Sequence[Callable[[], object]] = ()
     continuation: Callable[[], Awaitable[None]] | None = None
 
     def __init__(self, head: RequestHead, conn: ConnInfo, lifetime: Lifetime) -> None:
@@ -125,6 +129,11 @@ class Exchange(ABC):
         self.conn = conn
         self.lifetime = lifetime
         self.started_at = trio.current_time()
+
+    @property
+    def over(self) -> bool:
+        """Whether the request is over: nothing reaches its client any more, and `at_end` was called."""
+        return False
 
     @property
     @abstractmethod

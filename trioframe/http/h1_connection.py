@@ -243,6 +243,10 @@ class H1Driver:
         """The deadline of the standing scope has passed."""
         if self.exchange is not None:
             self.exchange.lifetime.ring()
+            if self.exchange.lifetime.unwinding:
+                logger.error(
+                    "%r: what stands around the handler - middleware, receivers - took too long", self.exchange
+                )
         elif self._waiting:
             self._stop_waiting("no request came in time")
 
@@ -308,6 +312,8 @@ class H1Driver:
             lifetime.end()
         if exchange.opened_body is not None:
             exchange.opened_body.expire()
+        for call in exchange.at_end:
+            call()
         # What the handler set in context variables ends with its request.  Trio looks at this at the task's next step.
         self.task.context = self._context.copy()
         if exchange.status is None:  # cancelled from outside: the program ends
@@ -368,7 +374,7 @@ class H1Driver:
     # --- asked by the server -----------------------------------------------------------------------------------------
 
     def refuse_more(self) -> None:
-        """The rest of this request will not be read: no request can follow it."""
+        """No request can follow the one that runs, or comes: its answer says so, and ends the connection."""
         self.closing = True
 
     def drain(self) -> None:

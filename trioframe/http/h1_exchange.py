@@ -58,10 +58,14 @@ class H1Exchange(Exchange):
         return f"<{self.head.method} {self.head.target.decode('ascii', 'backslashreplace')}>"
 
     @property
+    def over(self) -> bool:
+        return self._connection.exchange is not self
+
+    @property
     def body(self) -> RequestBody:
         if self.opened_body is None:
             self.opened_body = RequestBody(H1Body(self._connection, self.lifetime))
-            if self._connection.exchange is not self:
+            if self.over:
                 self.opened_body.expire()
         return self.opened_body
 
@@ -94,12 +98,18 @@ class H1Exchange(Exchange):
         self.responded, self.status, self._held = True, status, None
         if lifetime.running:  # else it has met its limit by ending
             lifetime.response_started()
+        if self.on_send is not None:
+            return self._send_told(data)
         self.bytes_sent += len(data)
         sent = writer.write_nowait(data, lifetime)
         if sent != len(data):
             return self._send_rest(memoryview(data)[sent:])
         self.finished = True
         return None  # no checkpoint: the connection has one for every request
+
+    async def _send_told(self, data: bytes) -> None:
+        await self._send(data)
+        self.finished = True
 
     async def _send_rest(self, data: memoryview) -> None:
         await self._connection.writer.write(data, self.lifetime)
@@ -148,6 +158,8 @@ class H1Exchange(Exchange):
         data = connection.wire.send_data(data) if held is None else self._begin_with(held, data)
         if not data:
             return False
+        if self.on_send is not None:
+            await self.on_send(data)
         self.bytes_sent += len(data)
         sent = writer.write_nowait(data, lifetime, more=more)
         if sent == len(data):
@@ -235,6 +247,8 @@ class H1Exchange(Exchange):
         """Send, without waiting if that is possible; whether it had to wait.  `more` as for `Transport.send_nowait`."""
         if not data:
             return False
+        if self.on_send is not None:
+            await self.on_send(data)
         writer = self._connection.writer
         sent = writer.write_nowait(data, self.lifetime, more)
         self.bytes_sent += len(data)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import trio
 
 if TYPE_CHECKING:
-    from .lifetime import Lifetime
+    from .peer_watch import PeerWatch
 
 __all__ = ["HALF_CLOSE_GRACE", "Ebb", "is_waiting"]
 
@@ -40,7 +40,7 @@ class Ebb:
 
     __slots__ = ("_held", "_lifetime", "_scope", "_stopped", "_until")
 
-    def __init__(self, lifetime: Lifetime) -> None:
+    def __init__(self, lifetime: PeerWatch) -> None:
         self._lifetime = lifetime
         self._held = False
         self._stopped = False

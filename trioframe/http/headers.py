@@ -17,10 +17,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import overload
+from typing import Self, overload
 
 from ..errors import LocalProtocolError
-from .events import RawHeaders
+from .events import RawHeaders, RequestHead
 
 __all__ = ["HeaderInput", "Headers", "MutableHeaders"]
 
@@ -37,12 +37,12 @@ class Headers:
     give None.  Iteration and `len` are over the different names.
 
     Parameters:
-      raw: field lines as the wire gives them: names in lower case, values stripped.
+      raw: field lines as the wire gives them: names in lower case, values stripped; or the head that has them.
     """
 
     __slots__ = ("_index", "_raw", "_single")
 
-    def __init__(self, raw: RawHeaders = ()) -> None:
+    def __init__(self, raw: RawHeaders | RequestHead = ()) -> None:
         self._raw = raw
         self._single: dict[bytes, bytes] | None = None
         self._index: dict[str, list[str]] | None = None
@@ -50,13 +50,13 @@ class Headers:
     @property
     def raw(self) -> RawHeaders:
         """All lines as octets."""
-        return self._raw
+        return self._raw.headers if isinstance(self._raw, RequestHead) else self._raw
 
     def _lines(self) -> dict[str, list[str]]:
         index = self._index
         if index is None:
             index = self._index = {}
-            for name, value in self._raw:
+            for name, value in self.raw:
                 index.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
         return index
 
@@ -80,9 +80,12 @@ class Headers:
 
     def _if_single(self) -> dict[bytes, bytes] | None:
         """The lines by name, if no name repeats; else None."""
-        lines = dict(self._raw)
-        if len(lines) == len(self._raw):
-            self._single = lines
+        if isinstance(self._raw, RequestHead):
+            self._single = self._raw.single_lines()
+        else:
+            lines = dict(self._raw)
+            if len(lines) == len(self._raw):
+                self._single = lines
         return self._single
 
     def __getitem__(self, name: str) -> str:
@@ -161,6 +164,14 @@ class MutableHeaders(Headers):
         for name, value in _pairs(fields):
             self.add(name, value)
 
+    @classmethod
+    def of_valid(cls, raw: RawHeaders) -> Self:
+        """Headers of lines that have been judged, with no name twice."""
+        headers = cls.__new__(cls)
+        headers._raw, headers._single = (), None
+        headers._index = {_decoded(name): [_decoded(value)] for name, value in raw}
+        return headers
+
     @property
     def raw(self) -> RawHeaders:
         """All lines as octets."""
@@ -168,7 +179,9 @@ class MutableHeaders(Headers):
 
     def encode(self) -> list[tuple[bytes, bytes]]:
         """The lines for the wire."""
-        return [(name.encode("ascii"), value.encode("latin-1")) for name, value in self.items()]
+        return [
+            (_encoded_name(name), value.encode("latin-1")) for name, values in self._index.items() for value in values
+        ]
 
     def set(self, name: str, value: str) -> None:
         """Let `name` have this one value.  As everywhere, what cannot be sent is refused and changes nothing."""
@@ -193,7 +206,7 @@ class MutableHeaders(Headers):
         self._index.pop(name.lower(), None)
 
     def __setitem__(self, name: str, value: str) -> None:
-        self.set(name, value)
+        self._index[_field_name(name)] = [_field_value(name, value)]  # `set`, without the call
 
     def __delitem__(self, name: str) -> None:
         del self._index[name.lower()]
@@ -212,6 +225,16 @@ def _field_name(name: str) -> str:
             f"{name[:80]!r} cannot be the name of a header: only letters, digits and !#$%&'*+-.^_`|~"
         )
     return name.lower()
+
+
+@lru_cache(maxsize=512)
+def _encoded_name(name: str) -> bytes:
+    return name.encode("ascii")
+
+
+@lru_cache(maxsize=512)
+def _decoded(octets: bytes) -> str:
+    return octets.decode("latin-1")
 
 
 def _field_value(name: str, value: str) -> str:

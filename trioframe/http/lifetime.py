@@ -21,12 +21,13 @@ Rules of this file:
 
   ... and none later than `force` says.
 
-* A peer that half-closes (FIN) may still be reading.  Its handler is given a moment, `HALF_CLOSE_GRACE`, to answer
-  without waiting; sending holds that moment up (`Ebb`).  A reset ends the request at once.
+* What stands around the handler is not cancelled with it.  It is bounded by `guard`: if that rings, the standing scope
+  is cancelled all the same, and the request unwinds as if its deadline had passed.
 * A real error that comes out of a cancelled handler stays an error, with a note that says when it came.
 * A cancellation from outside (the embedding program's) is never converted: Trio does not let our scope catch it.
 
-That scope is the request's own (`run`), or the standing one of its connection, lent to it (`run_in_turn`, `standing`).
+What the peer does is told to `peer_watch`.  The scope of the request is its own (`run`), or the standing one of its
+connection, lent to it (`run_in_turn`, `standing`).
 
 It must not know who carries the request, nor what is answered.
 """
@@ -35,15 +36,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, NoReturn, TypeVar, TypeVarTuple
+from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
 import trio
 
 from ..errors import CancelReason, RequestCancelled
 from .alarm import Alarm
 from .blocks import Block, Cancellable, Shielded
-from .half_close import Ebb, is_waiting
-from .judgement import annotate, without_request_cancelled
+from .half_close import Ebb
+from .judgement import raise_judged
+from .peer_watch import PeerWatch
 from .request_nursery import RequestNursery, Spawn
 from .standing import Standing
 from .terms import DEFAULT_TERMS, Terms
@@ -55,7 +57,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
-class Lifetime:
+class Lifetime(PeerWatch):
     """The lifetime of one request: its deadline, its cancellation, its children.
 
     Parameters:
@@ -69,6 +71,8 @@ class Lifetime:
       disconnected: whether the peer will send no more.
       lost: whether nothing can be sent to the peer any more.
       running: whether the handler runs.
+      guarded: whether a limit of `guard` holds.
+      suspended: set by what `run` runs: another `run` will go on with it, and only that one joins the children.
       unwinding: whether the standing scope has to be left before the outcome can be told.
       on_disconnect: what a peer that leaves does to the handler.  With "ignore" only `disconnected` is set.
       left: set when the peer has left, or the request is over; made when somebody waits for it.
@@ -76,11 +80,9 @@ class Lifetime:
       latest: when every shield and grace ends at the latest; see `force` and `limit_blocks`.
     """
 
-    # What holds until something else is said: most of this is never stored.  What is looked at for every request is
-    # stored all the same, as what stands in the class takes three times as long to find.
     scope: trio.CancelScope | None = None
-    running = False
-    on_disconnect: Literal["cancel", "ignore"] = "cancel"
+    suspended = False
+    guarded = False
     latest: float = math.inf
     _timer: trio.CancelScope | Alarm | None = None  # has the deadline of `scope`
     _deadline = math.inf
@@ -89,8 +91,6 @@ class Lifetime:
     _grace_until = math.inf  # once a `cancellable` block was cancelled
     _failed_at = math.inf  # when the handler or a child first raised
     _failed_during: CancelReason | None = None  # the cancellation it raised in
-    _sending = False
-    _task: trio.lowlevel.Task | None = None  # the handler's; asked only while it runs
     _blocks: tuple[Block, ...] = ()
     _unwound_with: BaseException | None = None
     _result: tuple[Any] | None = None
@@ -99,6 +99,7 @@ class Lifetime:
         self._spawn = spawn
         self._terms = terms
         self._standing = standing
+        # What is looked at for every request is stored, and so found sooner than what the class has.
         self.reason: CancelReason | None = None
         self.disconnected = self.lost = self.unwinding = self._scope_cancelled = self._deadline_is_explicit = False
         self.left: trio.Event | None = None
@@ -117,6 +118,7 @@ class Lifetime:
         Cancellation from outside goes through as it is; the children have ended by then.
         """
         self._begin(trio.lowlevel.current_task())
+        self.suspended = False
         if self._standing is not None:
             self._standing.alarm.deadline = math.inf  # that of the head has been met
         self.scope = self._timer = trio.CancelScope(deadline=self._deadline)
@@ -125,13 +127,14 @@ class Lifetime:
             with self.scope:
                 try:
                     result = await fn(*args)
-                    if self._nursery is not None:
+                    if self._nursery is not None and not self.suspended:
                         await self._nursery.join()
                 except BaseException as exc:  # noqa: BLE001 - raised again
+                    self.suspended = False
                     await self._end_children(exc)
                 return result
         except BaseException as exc:  # noqa: BLE001 - raised again
-            self._raise_judged(exc)
+            raise_judged(exc, self._failed_during, self.settle)
         finally:
             self._over()
         raise RequestCancelled(self.settle())
@@ -176,7 +179,7 @@ class Lifetime:
             await self._end_children(exc)
         except BaseException as comes_to:
             if not self._scope_cancelled:
-                self._raise_judged(comes_to)
+                raise_judged(comes_to, self._failed_during, self.settle)
             self.unwinding = True
             raise
         finally:
@@ -203,7 +206,7 @@ class Lifetime:
         result, self._result = self._result, None
         if error is not None:
             try:
-                self._raise_judged(error)
+                raise_judged(error, self._failed_during, self.settle)
             finally:
                 del error  # its traceback holds this frame
         if result is None:
@@ -222,25 +225,8 @@ class Lifetime:
         if self.ebb is not None:
             self.ebb.stop()
             self.ebb = None
-        if self._nursery is not None:
+        if self._nursery is not None and not self.suspended:
             self._nursery.expire()
-
-    def _raise_judged(self, error: BaseException) -> NoReturn:
-        """Raise `error`, that has left the scope of the request, as those outside are to see it."""
-        judged = error
-        try:
-            if isinstance(error, BaseExceptionGroup):
-                judged = without_request_cancelled(error)
-            if not isinstance(judged, RequestCancelled):
-                annotate(judged, self._failed_during)
-            # Raised by an operation that found the peer gone, or let through from a `cancellable` block.
-            elif self.settle(judged.reason) != judged.reason or judged is not error:
-                judged = RequestCancelled(self.settle())
-            if judged is error:
-                raise error
-            raise judged from (error if isinstance(error, RequestCancelled) else None)
-        finally:
-            del error, judged  # their tracebacks hold this frame
 
     def _note_failure(self) -> None:
         """Something of this request has raised; remember when, and in which cancellation."""
@@ -253,10 +239,15 @@ class Lifetime:
     # --- cancelling --------------------------------------------------------------------------------------------------
 
     def cancel(self, reason: CancelReason = "application") -> None:
-        """End the request now, for `reason`; changes nothing if it was cancelled, or its deadline passed, before."""
+        """End the request now, for `reason`; changes nothing if it was cancelled, or its deadline passed, before.
+
+        What is guarded is torn by a shutdown alone, for which it would have to be torn later, without an answer.
+        """
         if self.reason is None:
             self.settle(reason)
             self._arrange()
+        if reason == "shutdown" and self.guarded and not self.running:
+            self._unwind(WHY[reason])
 
     def force(self, within: float = 0) -> None:
         """End the request as "shutdown", and let no shield and no grace hold it up for more than `within` seconds."""
@@ -308,80 +299,24 @@ class Lifetime:
             time_left, self._time_left = self._time_left, None
             self.limit_start(time_left)
 
-    # --- the peer ----------------------------------------------------------------------------------------------------
-
-    def peer_half_closed(self) -> None:
-        """The peer sent FIN: it will send no more, but it may still read."""
-        if self._terms.half_close == "disconnect":
-            self._mark_disconnected()
-
-    def peer_reset(self) -> None:
-        """The peer is gone for good."""
-        self.lost = True
-        self._mark_disconnected()
-
-    def peer_stalled(self) -> None:
-        """The peer reads nothing any more, and has been given up."""
-        self.lost = True
-        if self.on_disconnect == "cancel":
-            self.cancel("timeout")
-
-    def _begin_disconnected(self) -> None:
-        if self.lost:
-            self.cancel("disconnect")
-        elif self.ebb is None:
-            self.ebb = Ebb(self)
-            if self._sending:
-                self.ebb.hold()
-            self._spawn(self.ebb.run)
-
-    def sending(self) -> None:
-        """Something is being sent: a half-closed peer may be reading it."""
-        self._sending = True
-        if self.ebb is not None:
-            self.ebb.hold()
-
-    def sent(self) -> None:
-        """It was sent, or something was received: the moment of a half-closed peer starts anew."""
-        self._sending = False
-        if self.ebb is not None:
-            self.ebb.restart()
-
-    def end(self) -> None:
-        """The request is over: nobody will tell of its peer any more, so whoever still waits for that is let go."""
-        if self.left is not None:
-            self.left.set()
-
-    async def wait_disconnected(self) -> None:
-        """Wait until the peer has left, or the request is over.  Cancellation leaves nothing behind."""
-        if self.disconnected:
-            await trio.lowlevel.checkpoint()
-            return
-        if self.left is None:
-            self.left = trio.Event()
-        await self.left.wait()
-
-    def _mark_disconnected(self) -> None:
-        self.disconnected = True
-        self.end()
-        if self.running and self.on_disconnect == "cancel":
-            self._begin_disconnected()
-
-    def waits(self) -> bool:
-        """Whether the handler waits for something, other than for its turn."""
-        return self._task is not None and is_waiting(self._task)
-
     # --- what a handler may ask for ----------------------------------------------------------------------------------
 
     @property
     def nursery(self) -> RequestNursery:
-        """The nursery of this request's children; opened when it is first used."""
+        """The nursery of this request's children, opened at the first use.  Outside of the handler it takes none."""
         if self._nursery is None:
-            self._nursery = RequestNursery(self._spawn, self._child_failed)
+            nursery = RequestNursery(self._spawn, self._child_failed)
             if not self.running:
-                self._nursery.expire()
+                nursery.expire()
+                return nursery
+            self._nursery = nursery
             self._arrange()
         return self._nursery
+
+    def cancel_children(self) -> None:
+        """Cancel the children of this request, if there are any; `run` still waits for them."""
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel(reason="their work is not wanted any more")
 
     def cancellable(self) -> Cancellable:
         """A block that a cancellation of the request ends, raising `RequestCancelled` there."""
@@ -391,12 +326,12 @@ class Lifetime:
         """A block that a cancellation of the request waits for, `timeout` seconds at most."""
         return Shielded(self, timeout)
 
+    # --- scopes ------------------------------------------------------------------------------------------------------
+
     def _child_failed(self) -> None:
         # As in any nursery: the first child that fails ends the others and the body.  `run` raises its exception.
         self._note_failure()
         self._cancel_scope("a task in request.nursery failed")
-
-    # --- scopes ------------------------------------------------------------------------------------------------------
 
     def _arrange(self) -> None:
         """Move every deadline to where the table at the top puts it."""
@@ -416,10 +351,33 @@ class Lifetime:
         else:
             self._timer.deadline = cut
 
+    def guard(self, seconds: float) -> None:
+        """Let what stands around the handler end within `seconds`, or else cancel the standing scope, and unwind.
+
+        Holds until `guarded` is set to False, or the handler runs.
+        """
+        if self._standing is not None:
+            self._standing.alarm.deadline = trio.current_time() + seconds
+            self.guarded = True
+
+    async def heed_guard(self) -> None:
+        """Go no further if the guard has rung, and whoever waited then has not noticed; else no checkpoint."""
+        if self.unwinding:
+            await trio.lowlevel.checkpoint()
+
     def ring(self) -> None:
         """The deadline of the standing scope has passed."""
         if self.running:
             self._cancel_scope(WHY[self.reason or "timeout"])
+        elif self.guarded:
+            self.settle()
+            self._arrange()
+            self._unwind("what stands around the handler took too long")
+
+    def _unwind(self, why: str) -> None:
+        self.unwinding = True
+        if self._standing is not None:
+            self._standing.scope.cancel(reason=why)
 
     def _cancel_scope(self, why: str) -> None:
         if self.scope is not None and self.running:

@@ -106,7 +106,7 @@ class RequestNursery:
         if self._done.is_set() and not self._expired:
             raise RuntimeError("request.nursery has been cancelled, and no task can be started in it any more")
         if self._expired:
-            raise RuntimeError("this request is over, and no task can be started in its nursery any more")
+            raise RuntimeError("the handler of this request does not run, and request.nursery is only for its children")
 
     # --- for the owner of the request --------------------------------------------------------------------------------
 

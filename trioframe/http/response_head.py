@@ -22,7 +22,7 @@ from .events import RequestHead
 from .fields import Fields, encode_field, field_name, has_controls
 from .response_body import BodyFraming
 
-__all__ = ["FinalHead", "compose_final", "compose_interim", "compose_switch"]
+__all__ = ["OURS", "FinalHead", "compose_final", "compose_interim", "compose_switch"]
 
 
 class FinalHead(NamedTuple):
@@ -41,7 +41,7 @@ _STATUS_LINES: Final = {
 }
 
 # Fields that take part in framing or are added by us; they are taken out of what the application gives.
-_OURS: Final = frozenset({b"connection", b"content-length", b"date", b"transfer-encoding"})
+OURS: Final = frozenset({b"connection", b"content-length", b"date", b"transfer-encoding"})
 
 
 def compose_final(
@@ -131,7 +131,7 @@ def _encode(headers: Fields, lines: list[bytes]) -> dict[bytes, bytes]:
     for name, value in headers:
         kind = field_name(name)
         line = encode_field(name, value)
-        if kind not in _OURS:
+        if kind not in OURS:
             lines.append(line)
         elif kind == b"transfer-encoding":
             raise LocalProtocolError("Transfer-Encoding is chosen by the server: leave it out")

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import contextvars
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TypeVar, TypeVarTuple
 
@@ -44,11 +45,19 @@ class ErrorLog(logging.Handler):
     ) -> None:
         logging.getLogger("trioframe").removeHandler(self)
 
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """What is started within, and whatever that starts, is heard."""
+        token = _listening.set(self)
+        try:
+            yield
+        finally:
+            _listening.reset(token)
+
     def run(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """Call `function(*args)`; what it starts, and whatever that starts, is heard."""
-        context = contextvars.copy_context()
-        context.run(_listening.set, self)
-        return context.run(function, *args)
+        with self.listening():
+            return function(*args)
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler`."""
