@@ -68,6 +68,7 @@ class Driver(Protocol):
     """What the server asks of a connection, whatever protocol it speaks."""
 
     async def run(self) -> None: ...
+    def refuse_more(self) -> None: ...
     def drain(self) -> None: ...
     def cancel(self) -> None: ...
     def force(self, within: float) -> None: ...
@@ -97,12 +98,19 @@ class Server:
         self._alarms = Alarms()
         self._reactor: Reactor | None = None
         self._warned_at = -math.inf
+        self._last_answers = False
         self._stopping = trio.Event()
 
     @property
     def connections(self) -> int:
         """How many connections are open."""
         return self._open
+
+    def announce_shutdown(self) -> None:
+        """Let every answer from now on be its connection's last; everything else goes on until `shutdown`."""
+        self._last_answers = True
+        for driver in list(self._drivers):
+            driver.refuse_more()
 
     def shutdown(self) -> None:
         """Begin to drain; `serve` returns when that is done.  Calling it again changes nothing."""
@@ -284,6 +292,8 @@ class Server:
         )
         tasks.failed = driver.fail
         self._drivers.add(driver)
+        if self._last_answers:
+            driver.refuse_more()
         if self._stopping.is_set():
             driver.drain()
         return driver
