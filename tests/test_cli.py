@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import logging
 import os
 import runpy
@@ -232,6 +233,67 @@ def test_routes_of_code_from_elsewhere(project):
 
 def test_routes_of_nothing():
     assert trioframe_command("routes", "nothing").exit_code == 2
+
+
+STUDIO = """
+    from trioframe.app.app import App
+    from trioframe.app.response import text
+
+    app = App("studio")
+
+    @app.before_server_start
+    async def open_pool(app): ...
+
+    @app.lifespan
+    async def lights(app):
+        yield
+
+    @app.on_request
+    def authenticate(request): ...
+
+    @app.signal("http.handler.before")
+    def count(request): ...
+
+    @app.get("/")
+    async def index(request):
+        return text("")
+"""
+
+
+def test_plan(project):
+    project.write("main.py", STUDIO)
+    result = trioframe_command("plan", "main")
+    assert result.output.splitlines() == [
+        "GET /",
+        "  middleware  request              authenticate  main.py:14",
+        "  signal      http.handler.before  count         main.py:17",
+        "  handler     in its lifetime      index         main.py:20",
+        "the server",
+        "  around    server.lifecycle     lights     main.py:10",
+        "  listener  before_server_start  open_pool  main.py:7",
+    ]
+    assert result.exit_code == 0
+
+
+def test_plan_for_programs(project):
+    project.write("main.py", STUDIO)
+    told = json.loads(trioframe_command("plan", "main", "--json").output)
+    (route,) = told["routes"]
+    assert (told["app"], route["methods"], route["uri"], route["name"]) == ("studio", ["GET"], "/", "index")
+    assert [(step["kind"], step["at"], step["function"]) for step in route["steps"]] == [
+        ("middleware", "request", "authenticate"),
+        ("signal", "http.handler.before", "count"),
+        ("handler", "in its lifetime", "index"),
+    ]
+    assert all(step["place"].startswith(f"{project.path / 'main.py'}:") for step in route["steps"] + told["server"])
+
+
+def test_plan_of_mistakes(project):
+    project.write("main.py", STUDIO.replace("http.handler.before", "http.handler.befor"))
+    result = trioframe_command("plan", "main")
+    assert "main.py:17: there is no signal 'http.handler.befor'" in result.stderr
+    assert "did you mean http.handler.before" in result.stderr
+    assert result.exit_code == 1
 
 
 def test_version():

@@ -17,6 +17,7 @@ import pytest
 import trio
 from unconfigured_logging import unconfigured
 
+from trioframe.app.signal_registry import Signals
 from trioframe.config import Config
 from trioframe.errors import ConfigError
 from trioframe.run import log_to_terminal, run
@@ -33,7 +34,12 @@ class FakeApp:
         self.asked: dict[str, Any] = {}
         self.shut_down = 0
         self.draining = trio.Event()
+        self.signals = Signals(self, on_change=lambda event: None)
+        self.moments: list[str] = []
         self._scenario = scenario
+
+    async def call_listeners(self, moment: str) -> None:
+        self.moments.append(moment)
 
     async def serve(self, host: str | None = None, port: int | None = None, **options: Any) -> None:
         self.asked = {"host": host, "port": port, **options}
@@ -61,6 +67,31 @@ def run_app(scenario: Scenario = returns, **options: Any) -> FakeApp:
 def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.INFO, "trioframe")
     return caplog
+
+
+# --- the moments of the main process ----------------------------------------------------------------------------------
+
+
+async def listens(app: FakeApp) -> None:
+    app.moments.append("serving")
+    await app.signals.dispatch("server.init.after", {"app": app})
+
+
+async def cannot_listen(app: FakeApp) -> None:
+    raise ListenError("no room")
+
+
+def test_the_main_process_begins_is_ready_and_ends() -> None:
+    app = run_app(listens)
+    assert app.moments == ["main_process_start", "serving", "main_process_ready", "main_process_stop"]
+    assert not app.signals["server.init.after"].receivers
+
+
+def test_what_has_begun_ends_also_if_the_server_cannot_listen() -> None:
+    app = FakeApp(cannot_listen)
+    with pytest.raises(ListenError, match="no room"):
+        run(app)  # type: ignore[arg-type]
+    assert app.moments == ["main_process_start", "main_process_stop"]
 
 
 # --- signals ----------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from .app.app import App
 from .app.request import Request
 from .app.response import Response, empty, html, json, raw, redirect, text
 from .app.router import URLBuildError
+from .app.signals import Signal
 from .config import Config
 from .errors import (
     BadRequest,
@@ -51,6 +52,7 @@ __all__ = [
     "Response",
     "ServerError",
     "ServiceUnavailable",
+    "Signal",
     "TrioframeError",
     "URLBuildError",
     "Unauthorized",

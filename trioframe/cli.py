@@ -11,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import ssl
@@ -23,6 +24,7 @@ import click
 
 from . import __version__
 from .app.place import place_of
+from .app.plan_steps import Step, server_steps, steps
 from .errors import CompileError, ConfigError
 from .load import TargetError, UserCodeError, load_app
 from .run import log_to_terminal, run
@@ -119,6 +121,41 @@ def routes_command(target: str, factory: bool) -> None:
         ]
     for line in _table([("METHODS", "PATH", "NAME", "HANDLER"), *rows]):
         click.echo(line)
+
+
+@main.command("plan")
+@_target
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@_factory
+def plan_command(target: str, as_json: bool, factory: bool) -> None:
+    """Show what runs for each route of the app TARGET: in which order, and where each piece is written."""
+    with _shown():
+        app = load_app(target, factory=factory)
+        routes = [(route, steps(app, route)) for route in app.compile().routes]
+        server = server_steps(app)
+    if as_json:
+        described = [
+            {
+                "methods": sorted(route.methods),
+                "uri": route.uri,
+                "name": route.name,
+                "steps": [step._asdict() for step in found],
+            }
+            for route, found in routes
+        ]
+        content = {"app": app.name, "routes": described, "server": [step._asdict() for step in server]}
+        click.echo(json.dumps(content, indent=2))
+        return
+    for route, found in routes:
+        _show_steps(f"{','.join(sorted(route.methods))} {route.uri}", found)
+    _show_steps("the server", server)
+
+
+def _show_steps(title: str, found: list[Step]) -> None:
+    if found:
+        click.echo(title)
+        for line in _table([(step.kind, step.at, step.function, _shorten(step.place)) for step in found]):
+            click.echo(f"  {line}")
 
 
 def _check_places(options: dict[str, Any]) -> None:

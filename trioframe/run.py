@@ -17,6 +17,7 @@ it when there is no other.  Rules of this file:
 
 * Stopped as asked is a normal return; everything else is an exception, and never wrapped in a group by us.
 * Logging that the program has configured is left as it is.
+* This process is the main process, and so calls the listeners of that.
 
 It must not know how an app is found (`load`) nor what a command line looks like (`cli`).
 """
@@ -28,7 +29,8 @@ import signal
 import ssl as ssl_module
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import trio
@@ -78,6 +80,7 @@ def run(
       ConfigError: more than one worker, or the app is compiled and can no longer be configured.
       CompileError: the app has mistakes.
       ListenError: it cannot listen there.
+      BaseException: what a lifespan or a listener has raised; a group of them, if several have.
       RuntimeError: this is not the main thread, where alone signals arrive; ``trio.run(app.serve)`` works anywhere.
     """
     if workers != 1:
@@ -94,9 +97,26 @@ def run(
 
     async def serve() -> None:
         listeners = await open_listeners(fd=inherited) if inherited else None
-        await app.serve(host, port, unix=unix, fd=fd, listeners=listeners, ssl=ssl, task_status=announcement)
+        async with _main_process(app):
+            await app.serve(host, port, unix=unix, fd=fd, listeners=listeners, ssl=ssl, task_status=announcement)
 
     trio.run(_serve_until_signalled, app, serve, announcement)
+
+
+@asynccontextmanager
+async def _main_process(app: App) -> AsyncIterator[None]:
+    """Call the listeners of the main process; it is the only one, and so ready as soon as it listens."""
+
+    async def tell_ready(sender: object, **context: object) -> None:
+        await app.call_listeners("main_process_ready")
+
+    try:
+        await app.call_listeners("main_process_start")
+        with app.signals["server.init.after"].connected_to(tell_ready):
+            yield
+    finally:
+        with trio.move_on_after(app.config.CANCEL_GRACE, shield=True):
+            await app.call_listeners("main_process_stop")
 
 
 class _Announcement(trio.TaskStatus[Sequence[Listener]]):

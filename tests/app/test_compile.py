@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
 from trioframe import App, CompileError, RequestCancelled
-from trioframe.app.compile import is_async
+from trioframe.app.calling import is_async
 from trioframe.errors import Mistake
 
 
@@ -103,11 +104,97 @@ def test_what_has_no_signature_is_taken_on_trust(app: App) -> None:
 
 
 def test_what_is_awaited() -> None:
-    class Callable:
+    class Handler:
         async def __call__(self) -> None: ...
 
     assert is_async(handler)
     assert is_async(functools.partial(functools.partial(handler), 1))
-    assert is_async(Callable())
+    assert is_async(Handler())
     assert not is_async(len)
     assert not is_async(functools.partial(len))
+
+
+# --- what stands around handlers, and who listens
+
+
+async def around(request: object) -> AsyncIterator[None]:
+    yield
+
+
+DECLARATIONS: list[Callable[[App], object]] = [
+    lambda app: app.on_request(lambda request: None),
+    lambda app: app.on_response(lambda request, response: None),
+    lambda app: app.middleware(passing),
+    lambda app: app.around("http.handler")(around),
+    lambda app: app.around("http.lifecycle")(around),
+    lambda app: app.add_signal(lambda: None, "http.handler.before"),
+    lambda app: app.add_signal(lambda: None, "http.lifecycle.complete"),
+]
+
+
+async def passing(request: object, call_next: Callable[[object], Awaitable[object]]) -> object:
+    return await call_next(request)
+
+
+@pytest.mark.parametrize("declare", DECLARATIONS)
+def test_what_stands_around_a_handler_is_folded_into_its_endpoint(app: App, declare: Callable[[App], object]) -> None:
+    app.get("/")(handler)
+    declare(app)
+    (route,) = app.compile().routes
+    assert route.endpoint is not handler
+    assert route.handler is handler
+    assert route.call is handler
+
+
+def test_what_stands_elsewhere_is_not(app: App) -> None:
+    app.get("/")(handler)
+    app.add_signal(lambda: None, "server.init.after")
+    app.add_signal(lambda: None, "user.order.done")
+    assert app.compile().routes[0].endpoint is handler
+
+
+def test_an_endpoint_follows_who_listens(app: App) -> None:
+    app.get("/")(handler)
+    (route,) = app.compile().routes
+    receiver = app.signal("http.lifecycle.complete")(lambda: None)
+    assert route.endpoint is not handler
+    app.signals["http.lifecycle.complete"].disconnect(receiver)
+    assert route.endpoint is handler
+
+
+def test_a_chain_is_that_of_all_routes_and_of_none(app: App) -> None:
+    app.get("/a", name="a")(handler)
+    app.on_request(handler)
+    app.get("/b", name="b")(handler)
+    plan = app.compile()
+    assert [middleware.function for middleware in plan.chain.request] == [handler]
+    assert all(route.chain == plan.chain for route in plan.routes)
+
+
+@pytest.mark.parametrize(
+    ("declare", "said"),
+    [
+        (lambda app: app.on_request(lambda: None), "request middleware must take (request)"),
+        (lambda app: app.on_response(lambda request: None), "response middleware must take (request, response)"),
+        (lambda app: app.middleware(lambda request, call_next: None), "must be async: it awaits call_next(request)"),
+        (lambda app: app.middleware(handler), "middleware must take (request, call_next)"),
+        (lambda app: app.around("http.handlers")(around), "there is no phase 'http.handlers' to stand around"),
+        (lambda app: app.around("http.handler")(handler), "is a coroutine function: yield once in it"),
+        (lambda app: app.around("http.handler")(lambda: None), "what stands around 'http.handler' must take (request)"),
+        (
+            lambda app: app.around("server.lifecycle")(lambda: None),
+            "what stands around 'server.lifecycle' must take (app)",
+        ),
+        (lambda app: app.add_signal(lambda: None, "http.handler.befor"), "did you mean http.handler.before"),
+        (lambda app: app.add_signal(lambda respons: None, "http.lifecycle.complete"), "asks for 'respons'"),
+    ],
+)
+def test_what_cannot_stand_there_is_a_mistake_with_its_place(
+    app: App, declare: Callable[[App], object], said: str
+) -> None:
+    declare(app)
+    with pytest.raises(CompileError) as caught:
+        app.compile()
+    (mistake,) = caught.value.exceptions
+    assert said in str(mistake)
+    assert "test_compile.py:" in str(mistake)

@@ -1,75 +1,19 @@
-"""What becomes of a handler's result, and of what it raises; asked as a client asks, over memory streams."""
+"""What becomes of a handler and its result, on the short way; asked as a client asks, over memory streams."""
 
 from __future__ import annotations
 
-import json
-import logging
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 import trio
+from asking import Client, ask, connected
+from listening import PromptExchange, read_slowly
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
-from trioframe import (
-    App,
-    BadRequest,
-    HTTPError,
-    NotFound,
-    RequestCancelled,
-    ServiceUnavailable,
-    TrioframeError,
-    empty,
-    text,
-)
-
-
-class Client:
-    """The far end of one connection to an app."""
-
-    def __init__(self, stream: Any) -> None:
-        self.stream = stream
-
-    async def ask(self, path: str = "/", method: str = "GET", body: bytes = b"", **headers: str) -> tuple[int, str]:
-        """Status and body of one answer."""
-        status, _, content = await self.ask_all(path, method, body, **headers)
-        return status, content.decode()
-
-    async def ask_all(
-        self, path: str = "/", method: str = "GET", body: bytes = b"", **headers: str
-    ) -> tuple[int, str, bytes]:
-        await self.send(path, method, body, **headers)
-        head, _, content = (await self.read_to_end()).partition(b"\r\n\r\n")
-        return int(head.split()[1]), head.decode(), content
-
-    async def send(self, path: str = "/", method: str = "GET", body: bytes = b"", **headers: str) -> None:
-        fields = {"Host": "x", "Connection": "close", **{k.replace("_", "-"): v for k, v in headers.items()}}
-        if body:
-            fields["Content-Length"] = str(len(body))
-        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        await self.stream.send_all(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
-
-    async def read_to_end(self) -> bytes:
-        data = b""
-        async for piece in self.stream.receive_stream:
-            data += piece
-        return data
-
-
-@asynccontextmanager
-async def connected(app: App) -> AsyncIterator[Client]:
-    client, server = memory_stream_pair()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(app.serve_stream, server)
-        yield Client(client)
-        nursery.cancel_scope.cancel()
-
-
-async def ask(app: App, path: str = "/", method: str = "GET", body: bytes = b"", **headers: str) -> tuple[int, str]:
-    async with connected(app) as client:
-        return await client.ask(path, method, body, **headers)
+from trioframe import App, RequestCancelled, text
+from trioframe.app.dispatch import Dispatcher
 
 
 @pytest.fixture
@@ -199,51 +143,6 @@ async def test_but_not_return_another(app: App, caplog: pytest.LogCaptureFixture
     assert "returned a response as well" in caplog.text
 
 
-async def test_an_exception_handler_may_answer_by_itself(app: App, caplog: pytest.LogCaptureFixture) -> None:
-    @app.exception(KeyError)
-    async def by_itself(request: Any, error: Exception) -> None:
-        response = await request.respond(status=418)
-        await response.send("by hand")
-
-    @app.get("/")
-    async def handler(request: object) -> None:
-        raise KeyError("k")
-
-    assert await ask(app) == (418, "7\r\nby hand\r\n0\r\n\r\n")
-    assert caplog.records == []
-
-
-async def test_an_exception_handler_whose_stream_never_ends(
-    app: App, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def endless() -> AsyncIterator[bytes]:
-        yield b"x"
-        await trio.sleep_forever()
-
-    app.exception(KeyError)(lambda request, error: endless())
-
-    @app.get("/")
-    async def handler(request: object) -> None:
-        raise KeyError("k")
-
-    assert await ask(app) == (200, "1\r\nx\r\n")
-    assert "took longer" in caplog.text
-
-
-async def test_the_handler_of_request_cancelled_may_answer_by_itself(app: App) -> None:
-    @app.exception(RequestCancelled)
-    async def by_itself(request: Any, error: Exception) -> None:
-        async with await request.respond(status=504) as response:
-            await response.send("by hand")
-
-    @app.get("/")
-    async def handler(request: Any) -> None:
-        request.cancel()
-        await trio.sleep_forever()
-
-    assert await ask(app) == (504, "7\r\nby hand\r\n0\r\n\r\n")
-
-
 async def test_a_def_handler_runs_in_a_thread(app: App) -> None:
     @app.get("/<number:int>")
     def handler(request: object, number: int) -> str:
@@ -350,230 +249,7 @@ async def test_a_stalled_body_has_the_patience_of_its_route(app: App, autojump_c
         assert b" 408 " in await client.read_to_end()
 
 
-# --- what a handler raises
-
-
-async def test_an_http_error_is_its_answer_and_quiet(app: App, caplog: pytest.LogCaptureFixture) -> None:
-    @app.get("/")
-    async def handler(request: object) -> None:
-        raise HTTPError(418, "I'm a teapot", headers={"X-Pot": "short"})
-
-    async with connected(app) as client:
-        status, head, content = await client.ask_all()
-    assert status == 418
-    assert "x-pot: short" in head.lower()
-    assert b"teapot" in content
-    assert caplog.records == []
-
-
-async def test_a_bug_is_a_500_and_one_record(app: App, caplog: pytest.LogCaptureFixture) -> None:
-    @app.get("/")
-    async def handler(request: object) -> None:
-        raise KeyError("secret")
-
-    status, content = await ask(app)
-    assert status == 500
-    assert "secret" not in content
-    assert [(record.levelno, record.exc_info is not None) for record in caplog.records] == [(logging.ERROR, True)]
-
-
-async def test_debug_shows_it(app: App) -> None:
-    app.config.DEBUG = True
-
-    @app.get("/")
-    async def handler(request: object) -> None:
-        raise KeyError("secret")
-
-    assert "secret" in (await ask(app))[1]
-
-
-async def test_the_format_of_an_error(app: App) -> None:
-    @app.get("/", error_format="json")
-    async def handler(request: object) -> None:
-        raise BadRequest("no")
-
-    status, content = await ask(app)
-    assert status == 400
-    assert json.loads(content)["message"] == "no"
-
-
-async def test_the_most_specific_exception_handler_answers(app: App) -> None:
-    @app.exception(Exception)
-    async def anything(request: object, error: Exception) -> str:
-        return "anything"
-
-    @app.exception(LookupError, ZeroDivisionError)
-    def lookup(request: object, error: Exception) -> object:
-        return text(f"lookup {error!r}", 444)
-
-    @app.get("/<kind>")
-    async def handler(request: object, kind: str) -> None:
-        raise {"key": KeyError("k"), "zero": ZeroDivisionError(), "value": ValueError()}[kind]
-
-    assert await ask(app, "/key") == (444, "lookup KeyError('k')")
-    assert await ask(app, "/zero") == (444, "lookup ZeroDivisionError()")
-    assert await ask(app, "/value") == (200, "anything")
-    assert await ask(app, "/a/b") == (200, "anything")
-
-
-async def test_not_mine_asks_the_next(app: App, caplog: pytest.LogCaptureFixture) -> None:
-    @app.exception(KeyError)
-    async def not_mine(request: object, error: Exception) -> None:
-        return None
-
-    @app.get("/")
-    async def handler(request: object) -> None:
-        raise KeyError("k")
-
-    assert (await ask(app))[0] == 500
-    assert len(caplog.records) == 1
-
-    second = App("second", env_prefix=None)
-    second.exception(KeyError)(not_mine)
-    second.exception(LookupError)(lambda request, error: "the next")
-    second.get("/")(handler)
-    assert await ask(second) == (200, "the next")
-
-
-async def test_an_exception_handler_that_fails(app: App, caplog: pytest.LogCaptureFixture) -> None:
-    @app.exception(KeyError)
-    async def broken(request: object, error: Exception) -> None:
-        raise ValueError("worse")
-
-    @app.get("/")
-    async def handler(request: object) -> None:
-        raise KeyError("k")
-
-    assert (await ask(app))[0] == 500
-    assert "worse" in caplog.text
-    assert "KeyError" in caplog.text
-
-
-async def test_an_exception_handler_that_takes_too_long(
-    app: App, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
-) -> None:
-    @app.exception(KeyError)
-    async def slow(request: object, error: Exception) -> None:
-        await trio.sleep_forever()
-
-    @app.get("/")
-    async def handler(request: object) -> None:
-        raise KeyError("k")
-
-    assert (await ask(app))[0] == 500
-    assert trio.current_time() == 60
-    assert "longer than" in caplog.text
-
-
-async def test_a_group_is_an_error_of_its_own(app: App, caplog: pytest.LogCaptureFixture) -> None:
-    @app.get("/")
-    async def handler(request: Any) -> str:
-        async def child() -> None:
-            raise ValueError("child")
-
-        request.nursery.start_soon(child)
-        return "never sent"
-
-    assert (await ask(app))[0] == 500
-    assert "ExceptionGroup" in caplog.text
-
-
-async def test_an_error_behind_the_head_breaks_the_connection(app: App, caplog: pytest.LogCaptureFixture) -> None:
-    @app.get("/")
-    async def handler(request: Any) -> None:
-        response = await request.respond()
-        await response.send(b"half")
-        raise ValueError("too late")
-
-    assert await ask(app) == (200, "4\r\nhalf\r\n")
-    assert "too late" in caplog.text
-
-
-async def test_an_error_behind_the_end_changes_nothing_for_the_client(
-    app: App, caplog: pytest.LogCaptureFixture
-) -> None:
-    @app.get("/")
-    async def handler(request: Any) -> None:
-        async with await request.respond() as response:
-            await response.send(b"all")
-        raise ValueError("afterwards")
-
-    assert await ask(app) == (200, "3\r\nall\r\n0\r\n\r\n")
-    assert "afterwards" in caplog.text
-
-
-async def test_an_error_page_that_cannot_be_sent(app: App, caplog: pytest.LogCaptureFixture) -> None:
-    @app.get("/")
-    async def handler(request: object) -> None:
-        raise HTTPError(400, headers={"X-Bad": "a\r\nb"})
-
-    status, _ = await ask(app)
-    assert status == 500
-    assert "LocalProtocolError" in caplog.text
-
-
-async def test_broken_framing_is_the_clients_fault(app: App, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-
-    @app.post("/")
-    async def handler(request: object) -> str:
-        return "never"
-
-    async with connected(app) as client:
-        await client.stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
-        assert b" 400 " in await client.read_to_end()
-    assert all(record.exc_info is None for record in caplog.records)
-
-
 # --- a request that is cancelled
-
-
-async def test_the_handler_of_request_cancelled_and_no_other_is_asked(
-    app: App, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
-) -> None:
-    seen: list[str] = []
-
-    @app.exception(Exception, TrioframeError)
-    async def anything(request: object, error: Exception) -> None:
-        seen.append("anything")
-
-    @app.exception(RequestCancelled)
-    async def cancelled(request: object, error: RequestCancelled) -> None:
-        await trio.sleep(1)
-        seen.append(error.reason)
-
-    @app.get("/")
-    async def handler(request: object) -> None:
-        await trio.sleep_forever()
-
-    async with connected(app) as client:
-        await client.send()
-        await wait_all_tasks_blocked()
-        await client.stream.aclose()
-        await trio.sleep(5)
-    assert seen == ["disconnect"]
-    assert caplog.records == []
-
-
-async def test_a_timeout_is_503(app: App, autojump_clock: MockClock) -> None:
-    @app.get("/", timeout=3)
-    async def handler(request: object) -> None:
-        await trio.sleep_forever()
-
-    assert (await ask(app))[0] == 503
-    assert trio.current_time() >= 3
-
-
-async def test_or_what_its_handler_answers(app: App, autojump_clock: MockClock) -> None:
-    @app.exception(RequestCancelled)
-    async def cancelled(request: object, error: RequestCancelled) -> object:
-        return text(error.reason, 504)
-
-    @app.get("/", timeout=3)
-    async def handler(request: object) -> None:
-        await trio.sleep_forever()
-
-    assert await ask(app) == (504, "timeout")
 
 
 async def test_the_timeout_is_for_the_start_of_the_response(app: App, autojump_clock: MockClock) -> None:
@@ -600,26 +276,6 @@ async def test_a_slow_upload_is_no_slow_handler(app: App, autojump_clock: MockCl
         assert (await client.read_to_end()).endswith(b"5000")
 
 
-async def test_a_cancelled_stream_is_cut(app: App, autojump_clock: MockClock) -> None:
-    @app.get("/")
-    async def handler(request: Any) -> None:
-        response = await request.respond()
-        await response.send(b"x")
-        request.cancel()
-        await trio.sleep_forever()
-
-    assert (await ask(app)) == (200, "1\r\nx\r\n")
-
-
-async def test_an_application_may_cancel_its_request(app: App) -> None:
-    @app.get("/")
-    async def handler(request: Any) -> None:
-        request.cancel()
-        await trio.sleep_forever()
-
-    assert (await ask(app))[0] == 503
-
-
 async def test_a_disconnect_may_be_ignored_by_a_route(app: App, autojump_clock: MockClock) -> None:
     done: list[bool] = []
 
@@ -636,31 +292,6 @@ async def test_a_disconnect_may_be_ignored_by_a_route(app: App, autojump_clock: 
         await client.stream.aclose()
         await trio.sleep(61)
     assert done == [True]
-
-
-async def test_an_error_while_the_client_leaves_is_reported(
-    app: App, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
-) -> None:
-    @app.get("/")
-    async def handler(request: object) -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            raise ValueError("while unwinding")
-
-    async with connected(app) as client:
-        await client.send()
-        await wait_all_tasks_blocked()
-        await client.stream.aclose()
-        await trio.sleep(1)
-    assert "while unwinding" in caplog.text
-    assert "the client left" in caplog.text
-
-
-async def test_what_is_not_found_may_be_answered_by_the_app(app: App) -> None:
-    app.exception(NotFound)(lambda request, error: text(f"no {request.path}", 404))
-    app.exception(ServiceUnavailable)(lambda request, error: empty())
-    assert await ask(app, "/nowhere") == (404, "no /nowhere")
 
 
 async def test_the_app_s_own_json(app: App) -> None:
@@ -689,35 +320,21 @@ async def test_a_handler_that_has_cleaned_up_need_not_answer(
 
 
 async def test_a_cancelled_thread_s_answer_is_dropped(app: App) -> None:
+    requests: list[Any] = []
     go_on = threading.Event()
 
     @app.get("/")
     def handler(request: Any) -> str:
+        requests.append(request)
         go_on.wait()
         return "too late"
 
     async with connected(app) as client:
         await client.send()
         await wait_all_tasks_blocked(0.05)
-        (server,) = app._servers
-        (driver,) = server._drivers
-        driver.exchange.lifetime.cancel("timeout")  # type: ignore[attr-defined]
+        requests[0].exchange.lifetime.cancel("timeout")
         go_on.set()
         assert b" 503 " in await client.read_to_end()
-
-
-async def test_a_shield_in_an_exception_handler_has_no_more_time_than_it(app: App, autojump_clock: MockClock) -> None:
-    @app.exception(RequestCancelled)
-    async def cancelled(request: Any, error: Exception) -> None:
-        with request.shielded(1000):
-            await trio.sleep_forever()
-
-    @app.get("/", timeout=1)
-    async def handler(request: object) -> None:
-        await trio.sleep_forever()
-
-    assert (await ask(app))[0] == 503
-    assert trio.current_time() <= 1 + 5
 
 
 async def test_a_server_that_must_stop_leaves_a_thread_to_itself() -> None:
@@ -741,15 +358,169 @@ async def test_a_server_that_must_stop_leaves_a_thread_to_itself() -> None:
     await trio.to_thread.run_sync(ended.wait)
 
 
-async def test_an_exception_handler_that_finds_the_client_gone(app: App) -> None:
-    @app.exception(KeyError)
-    async def gone(request: object, error: Exception) -> None:
-        raise RequestCancelled("disconnect")
+# --- who listens
+
+
+def raising(request: Any) -> None:
+    raise LookupError("a receiver")
+
+
+async def hanging(request: Any) -> None:
+    await trio.sleep_forever()
+
+
+@pytest.mark.parametrize("receiver", [lambda: None, lambda request: request.ctx, lambda **context: "no matter"])
+async def test_a_receiver_in_front_of_the_handler_stands_in_no_way(app: App, receiver: Callable[..., Any]) -> None:
+    app.add_signal(receiver, "http.handler.before")
+    app.get("/")(in_turn)
+    assert await ask(app) == (200, "in turn")
+
+
+async def in_turn(request: Any) -> str:
+    return "in turn"
+
+
+async def test_a_receiver_may_be_awaited(app: App) -> None:
+    order: list[str] = []
+
+    @app.signal("http.handler.before")
+    async def before(request: Any) -> None:
+        await trio.lowlevel.checkpoint()
+        order.append("receiver")
 
     @app.get("/")
-    async def handler(request: object) -> None:
-        raise KeyError("k")
+    async def handler(request: Any) -> str:
+        order.append("handler")
+        return "done"
+
+    assert await ask(app) == (200, "done")
+    assert order == ["receiver", "handler"]
+
+
+async def shielding(request: Any) -> None:
+    with trio.CancelScope(shield=True):
+        await trio.sleep(61)
+
+
+@pytest.mark.parametrize(("receiver", "status"), [(raising, 500), (hanging, 503), (shielding, 503)])
+@pytest.mark.parametrize(("method", "body"), [("GET", b""), ("POST", b"abc")])
+async def test_a_receiver_that_fails_fails_the_request(
+    app: App,
+    receiver: Callable[..., Any],
+    *,
+    status: int,
+    method: str,
+    body: bytes,
+    autojump_clock: MockClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app.add_signal(receiver, "http.handler.before")
+    app.route("/", ("GET", "POST"))(in_turn)
+    assert (await ask(app, "/", method, body))[0] == status
+    assert trio.current_time() <= (61 if status == 503 else 0)
+    assert len(caplog.records) <= 1
+
+
+@pytest.mark.parametrize("listened", [False, True])
+async def test_a_client_that_reads_slowly_is_waited_for(app: App, listened: bool, autojump_clock: MockClock) -> None:
+    """The time of a receiver is not that of sending."""
+    large = 4 * 1024 * 1024
+    if listened:
+
+        @app.signal("http.handler.before")
+        async def receiver(request: Any) -> None: ...
+
+    @app.get("/")
+    async def handler(request: Any) -> bytes:
+        return bytes(large)
+
+    received, seconds = await read_slowly(app, "/")
+    assert received > large
+    assert seconds > 60
+
+
+async def test_who_listens_may_change_between_requests(app: App) -> None:
+    heard: list[str] = []
+    app.get("/")(in_turn)
+
+    def receiver(request: Any) -> None:
+        heard.append(request.path)
 
     async with connected(app) as client:
-        await client.send()
-        assert await client.read_to_end() == b""
+        for signal in ("http.handler.before", "http.handler.after"):
+            await client.send(Connection="keep-alive")
+            await client.stream.receive_some()
+            app.add_signal(receiver, signal)
+            await client.send(Connection="keep-alive")
+            await client.stream.receive_some()
+            app.signals[signal].disconnect(receiver)
+    assert heard == ["/", "/"]
+
+
+async def test_the_last_change_counts(app: App) -> None:
+    """Who listens may change, by the garbage collector, while that is being found out."""
+    dispatcher = Dispatcher(app, app.compile())
+    heard: list[str] = []
+
+    class Changing(dict[str, Any]):
+        def hook(self, name: str, *args: Any, **options: Any) -> Any:
+            if not heard:
+                heard.append("changed meanwhile")
+                dispatcher.listen()
+            return None
+
+    app.signals = Changing()  # type: ignore[assignment]
+    dispatcher.listen()
+    assert heard == ["changed meanwhile"]
+
+
+async def test_what_need_not_wait_does_not(app: App) -> None:
+    app.get("/")(in_turn)
+    exchange = PromptExchange()
+    await Dispatcher(app, app.compile()).handle(exchange)
+    assert exchange.sent[0][3] == b"in turn"
+
+
+@pytest.mark.parametrize("how", ["returning", "responding", "responding to the end"])
+async def test_a_handler_that_finishes_though_it_was_cancelled(app: App, how: str) -> None:
+    """The scope it ran in has to be left first."""
+
+    @app.get("/")
+    async def stubborn(request: Any) -> str | None:
+        request.cancel()
+        with trio.CancelScope(shield=True):
+            await trio.lowlevel.checkpoint()
+            if how == "returning":
+                return "all the same"
+            response = await request.respond()
+            await response.send(b"all the same")
+            if how == "responding to the end":
+                await response.eof()
+        return None
+
+    assert "all the same" in (await ask(app))[1]
+
+
+@pytest.mark.parametrize("middleware", [False, True])
+async def test_a_receiver_s_limit_is_not_that_of_the_answer_to_its_error(
+    app: App, autojump_clock: MockClock, middleware: bool
+) -> None:
+    @app.signal("http.handler.before")
+    async def fail(request: object) -> None:
+        await trio.sleep(0.1)
+        raise ValueError("by a receiver")
+
+    @app.exception(ValueError)
+    async def answer(request: object, error: Exception) -> str:
+        await trio.sleep(5)
+        return "sorry"
+
+    @app.get("/", timeout=1)
+    async def handler(request: object) -> str:
+        return "not reached"
+
+    if middleware:
+        app.on_request(lambda request: None)
+    async with connected(app) as client:
+        _, _, content = await client.ask_all()
+    assert content == b"sorry"

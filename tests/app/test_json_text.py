@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trioframe.app import json_text
-from trioframe.app.json_text import read_json
+from trioframe.app.json_text import read_json, write_json
 
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "latin-1")
 
@@ -115,3 +115,60 @@ def test_without_it_nothing_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
         assert read_json(b"[1]") == [1]
     finally:
         _quick_reader.cache_clear()
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+LAW = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers() | st.none() | st.floats(), inner),
+)
+
+
+def circle() -> list[Any]:
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+def written(write: Callable[[Any], str], value: object) -> object:
+    try:
+        return write(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        return type(error), str(error)
+
+
+@given(VALUES)
+@example(float("nan"))
+@example([float("inf")])
+@example({(1, 2): 3})
+@example({"a": {1, 2}})
+@example(b"octets")
+@example(circle())
+@example({True: 1, 1.5: 2, None: 3})
+@example("\ud800\x7f/\u2028")
+def test_it_is_written_as_the_standard_library_writes_it(value: object) -> None:
+    assert written(write_json, value) == written(LAW.encode, value)
+
+
+def test_the_same_value_again_is_no_circle() -> None:
+    inner = [1]
+    assert write_json([inner, inner]) == "[[1],[1]]"
+
+
+def test_what_is_too_deep_is_refused_as_the_law_refuses_it() -> None:
+    value: list[Any] = []
+    for _ in range(100_000):
+        value = [value]
+    for write in (write_json, LAW.encode):
+        with pytest.raises(RecursionError):
+            write(value)
+
+
+def test_without_the_encoder_in_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json.encoder, "c_make_encoder", None)
+    assert json_text._kept_encoder() is None
+    monkeypatch.setattr(json_text, "_encode", None)
+    assert write_json({"a": [1, None]}) == '{"a":[1,null]}'

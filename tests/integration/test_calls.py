@@ -6,6 +6,7 @@ Trio's scheduler.  Whoever adds a call to it makes every request of everybody sl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,13 +22,20 @@ import trioframe
 from trioframe import App, Request, Response, json, text
 
 OURS = str(Path(trioframe.__file__).parent)
+THIS = __file__
 
 
 class Road(Profiler):  # type: ignore[misc]  # found by pytest, not by mypy
-    """Hears which functions of ours the tasks below `root` call; to resume a coroutine is a call too."""
+    """Hears which functions of ours the tasks below `root` call; to resume a coroutine is a call too.
+
+    Attributes:
+      calls: of ours.
+      theirs: of the app, whose functions are those of this file.
+    """
 
     def __init__(self, root: trio.lowlevel.Task) -> None:
         self.calls: list[str] = []
+        self.theirs: list[str] = []
         self._root = root
         self._at_work = False
 
@@ -38,8 +46,12 @@ class Road(Profiler):  # type: ignore[misc]  # found by pytest, not by mypy
         self._at_work = False
 
     def profile(self, frame: FrameType, event: str, argument: Any) -> None:
-        if self._at_work and event == "call" and frame.f_code.co_filename.startswith(OURS):
-            self.calls.append(frame.f_code.co_qualname)
+        if self._at_work and event == "call":
+            code = frame.f_code
+            if code.co_filename.startswith(OURS):
+                self.calls.append(code.co_qualname)
+            elif code.co_filename == THIS and code.co_qualname == code.co_name:
+                self.theirs.append(code.co_qualname)
 
 
 app = App("road", env_prefix=None)
@@ -55,7 +67,7 @@ async def order(request: Request, id: int) -> Response:
     return json({"id": id, "lines": len(request.json), "page": request.args["page"], "for": request.headers["x-for"]})
 
 
-async def road_of(request: bytes) -> list[str]:
+async def road_of(request: bytes, app: App = app) -> Road:
     """The calls that `request` takes, when it is not the first of its connection."""
     async with serving(app) as live, await live.connect() as client:
         for _ in range(3):  # what is kept for all requests is made for the first
@@ -66,7 +78,7 @@ async def road_of(request: bytes) -> list[str]:
             await client.send(request)
             assert (await client.answer()).status == 200
             await trio.testing.wait_all_tasks_blocked()
-    return road.calls
+    return road
 
 
 HELLO = [
@@ -115,15 +127,56 @@ HELLO = [
 
 @pytest.mark.only_on("reactor")
 async def test_a_plain_get() -> None:
-    assert await road_of(request_for("/")) == HELLO
+    road = await road_of(request_for("/"))
+    assert road.calls == HELLO
+    assert road.theirs == ["hello"]
+
+
+def listened(*receivers: Callable[..., object]) -> App:
+    """The same handler, with these receivers of `http.handler.before`."""
+    listened = App("listened", env_prefix=None)
+    listened.get("/")(hello)
+    for receiver in receivers:
+        listened.add_signal(receiver, "http.handler.before")
+    return listened
+
+
+def receiver(request: Request) -> None: ...
+
+
+async def async_receiver(request: Request) -> None: ...
+
+
+@pytest.mark.only_on("reactor")
+async def test_nobody_pays_for_signals_that_nobody_hears() -> None:
+    nobody = listened()
+    assert nobody.compile().routes[0].endpoint is hello
+    assert (await road_of(request_for("/"), nobody)).calls == HELLO
+
+
+@pytest.mark.only_on("reactor")
+async def test_a_receiver_costs_its_call() -> None:
+    road = await road_of(request_for("/"), listened(receiver))
+    assert road.calls == HELLO
+    assert road.theirs == ["receiver", "hello"]
+
+
+@pytest.mark.only_on("reactor")
+async def test_an_async_receiver_costs_the_wait_for_it() -> None:
+    """Which is bounded in time."""
+    road = await road_of(request_for("/"), listened(async_receiver))
+    at = HELLO.index("Lifetime.run_in_turn")
+    guard = ["Lifetime.guard", "Alarm.deadline", "Lifetime.heed_guard"]
+    assert road.calls == [*HELLO[:at], "Dispatcher._wait_for", *guard, *HELLO[at:]]
+    assert road.theirs == ["async_receiver", "hello"]
 
 
 @pytest.mark.only_on("reactor")
 async def test_a_small_post_takes_little_more() -> None:
     """A body that came with its head is taken as it is; a parameter, JSON, a query and a field are looked up."""
     body = b"[1,2,3]"
-    road = await road_of(request_for("/order/7?page=2", f"Content-Length: {len(body)}\r\nX-For: me\r\n", "POST") + body)
-    extra = list(road)
+    request = request_for("/order/7?page=2", f"Content-Length: {len(body)}\r\nX-For: me\r\n", "POST") + body
+    extra = (await road_of(request)).calls
     for name in HELLO:
         if name in extra:
             extra.remove(name)

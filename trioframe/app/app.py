@@ -2,9 +2,9 @@
 
 Rules of this file:
 
-* Declaring checks nothing beyond its own arguments; `compile_app` sees everything and reports all mistakes together.
-* Every declaration remembers the place in the user's code it came from.
-* Decorators work bare and called, return the function unchanged, and stack.
+* What can be declared is in `declarations`; here it comes together, is compiled, and served.
+* Signals may be connected and disconnected at any time: who dispatches is told, and goes on with new hooks.  Tasks may
+  be added at any time, too.  Nothing else is declared once it is compiled.
 
 It must not know how a request is carried or answered.
 """
@@ -12,44 +12,49 @@ It must not know how a request is carried or answered.
 from __future__ import annotations
 
 import ssl as ssl_module
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
 from ..config import Config
-from ..errors import TrioframeError
+from ..errors import CompileError, TrioframeError
+from ..http.closing import close_now
 from ..server.access_log import AccessLog, RejectionLog
 from ..server.listeners import open_listeners
 from ..server.serve import Server
+from .background import AppTasks
+from .calling import call
 from .compile import Plan, compile_app
+from .declarations import Declarations, DeclaredListener, SignalReceiver
 from .dispatch import Dispatcher
-from .patterns import Patterns
-from .place import place_of
+from .failures import Failures
+from .hooks import find_hooks
+from .life import Life
+from .lifespan import Lifespan
+from .listeners import Listener, Listeners
+from .report import Reporter
 from .response import default_dumps
-from .route import Route
+from .signal_channel import Event
+from .signal_check import check
+from .signal_registry import Signals
+from .state import State
+from .task_nursery import TaskNursery
 
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["App", "ExceptionHandler"]
+    from ..http.exchange import Exchange
+    from .request import Request
+
+__all__ = ["App"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-DEFAULT_METHODS = ("GET",)
 
-
-class ExceptionHandler(NamedTuple):
-    """A declaration of `App.exception`."""
-
-    types: tuple[type[BaseException], ...]
-    handler: Callable[..., Any]
-    place: str | None
-
-
-class App:
+class App(Declarations):
     """A web application.
 
     Parameters:
@@ -63,6 +68,8 @@ class App:
     Attributes:
       config: the configuration; frozen once the app is compiled.
       ctx: room for the user.
+      signals: by name; a `Signal` comes into being when it is first asked for.
+      state: counts of what runs now.
       thread_limiter: bounds how many handlers that are not async run at once.
 
     Raises:
@@ -77,6 +84,7 @@ class App:
         loads: Callable[[bytes], Any] | None = None,
         env_prefix: str | None = "TRIOFRAME_",
     ) -> None:
+        super().__init__()
         self.name = name
         if isinstance(config, Config):
             self.config = config
@@ -89,140 +97,171 @@ class App:
         self.loads = loads
         self.ctx = SimpleNamespace()
         self.thread_limiter = trio.CapacityLimiter(self.config.THREAD_LIMIT)
-        self.patterns = Patterns()
-        self.routes: list[Route] = []
-        self.exception_handlers: list[ExceptionHandler] = []
+        self.signals = Signals(self, on_change=self._hearing_changed)
+        self.state = State()
+        self._reporter = Reporter(self)
+        self._tasks = AppTasks(self, self._reporter, self.state)
+        self._listeners = Listeners(self._subscribe_listener)
         self._plan: Plan | None = None
         self._servers: set[Server] = set()
+        self._dispatchers: set[Dispatcher] = set()
 
     def __repr__(self) -> str:
         return f"<App {self.name!r}>"
 
-    # --- declaring ---------------------------------------------------------------------------------------------------
-
-    def add_route(
-        self,
-        handler: Callable[..., Any],
-        uri: str,
-        methods: Iterable[str] = DEFAULT_METHODS,
-        *,
-        name: str | None = None,
-        host: str | Sequence[str] | None = None,
-        version: int | float | str | None = None,
-        strict_slashes: bool = False,
-        stream: bool = False,
-        request_max_size: float | None = None,
-        timeout: float | None = None,
-        body_timeout: float | None = None,
-        on_disconnect: Literal["cancel", "ignore"] | None = None,
-        error_format: Literal["auto", "html", "json", "text"] | None = None,
-        **ctx: Any,
-    ) -> None:
-        """Answer requests for `uri` with `handler(request, **parameters)`.
-
-        Parameters:
-          handler: `async def`, or `def`, which runs in a worker thread.
-          uri: a path, with parameters such as ``<name>`` or ``<number:int>``.
-          methods: what it answers; HEAD comes with GET, OPTIONS is answered for every path.
-          name: for `url_for`; the name of the function by default.
-          host: only for requests to this host, or one of these.
-          version: puts ``/v<version>`` before `uri`.
-          strict_slashes: tell ``/x`` from ``/x/``.
-          stream: do not read the body before the handler runs.
-          request_max_size: bytes a body may have, REQUEST_MAX_SIZE by default (unlimited with `stream`).
-          timeout: seconds the handler has to begin its response, RESPONSE_TIMEOUT by default.
-          body_timeout: seconds a body may stall, BODY_TIMEOUT by default.
-          on_disconnect: what a client that leaves does to the handler, ON_DISCONNECT by default.
-          error_format: of error pages.
-          ctx_<x>: becomes ``route.ctx.<x>``.
-
-        Raises:
-          TypeError: an unknown keyword.
-          TrioframeError: the app has been compiled.
-        """
-        self._check_open()
-        unknown = [key for key in ctx if not key.startswith("ctx_")]
-        if unknown:
-            raise TypeError(f"a route has no option {', '.join(map(repr, unknown))}; your own facts begin with ctx_")
-        self.routes.append(
-            Route(
-                uri=uri,
-                methods=frozenset(method.upper() for method in methods),
-                name=name or str(getattr(handler, "__name__", type(handler).__name__)),
-                handler=handler,
-                host=(host,) if isinstance(host, str) else tuple(host or ()),
-                version=version,
-                strict_slashes=strict_slashes,
-                stream=stream,
-                request_max_size=request_max_size,
-                timeout=timeout,
-                body_timeout=body_timeout,
-                on_disconnect=on_disconnect,
-                error_format=error_format,
-                ctx=SimpleNamespace(**{key.removeprefix("ctx_"): value for key, value in ctx.items()}),
-                place=place_of(handler),
-            )
-        )
-
-    def route(self, uri: str, methods: Iterable[str] = DEFAULT_METHODS, **options: Any) -> Callable[[F], F]:
-        """Decorates a handler; see `add_route` for `options`."""
-
-        def declare(handler: F) -> F:
-            self.add_route(handler, uri, methods, **options)
-            return handler
-
-        return declare
-
-    def get(self, uri: str, **options: Any) -> Callable[[F], F]:
-        """Decorates a handler of GET and HEAD; see `add_route`."""
-        return self.route(uri, ("GET",), **options)
-
-    def post(self, uri: str, **options: Any) -> Callable[[F], F]:
-        """Decorates a handler of POST; see `add_route`."""
-        return self.route(uri, ("POST",), **options)
-
-    def put(self, uri: str, **options: Any) -> Callable[[F], F]:
-        """Decorates a handler of PUT; see `add_route`."""
-        return self.route(uri, ("PUT",), **options)
-
-    def patch(self, uri: str, **options: Any) -> Callable[[F], F]:
-        """Decorates a handler of PATCH; see `add_route`."""
-        return self.route(uri, ("PATCH",), **options)
-
-    def delete(self, uri: str, **options: Any) -> Callable[[F], F]:
-        """Decorates a handler of DELETE; see `add_route`."""
-        return self.route(uri, ("DELETE",), **options)
-
-    def head(self, uri: str, **options: Any) -> Callable[[F], F]:
-        """Decorates a handler of HEAD alone; see `add_route`."""
-        return self.route(uri, ("HEAD",), **options)
-
-    def options(self, uri: str, **options: Any) -> Callable[[F], F]:
-        """Decorates a handler of OPTIONS, in place of the automatic answer; see `add_route`."""
-        return self.route(uri, ("OPTIONS",), **options)
-
-    def exception(self, *types: type[BaseException]) -> Callable[[F], F]:
-        """Decorates a handler of exceptions: called with `(request, exception)`.
-
-        It is chosen by the most specific type.  What it returns is answered; None means "not mine", and the next less
-        specific one is asked.  `RequestCancelled` goes only to a handler of `RequestCancelled`.
-        """
-
-        def declare(handler: F) -> F:
-            self._check_open()
-            self.exception_handlers.append(ExceptionHandler(types, handler, place_of(handler)))
-            return handler
-
-        return declare
-
-    def register_pattern(self, label: str, cast: Callable[[str], Any], regex: str) -> None:
-        """Add a parameter type: ``<x:label>`` matches `regex` and gives ``cast(text)``; a ValueError is no match."""
-        self._check_open()
-        self.patterns.register(label, cast, regex)
-
     def _check_open(self) -> None:
         if self._plan is not None:
             raise TrioframeError(f"{self!r} has been compiled: declare routes and handlers before it serves")
+
+    # --- signals -----------------------------------------------------------------------------------------------------
+
+    def _declare_receiver(self, declared: SignalReceiver) -> None:
+        if self._plan is None:
+            super()._declare_receiver(declared)
+        mistakes = check(declared.name, declared.receiver, declared.place)
+        if not mistakes:
+            signal = self.signals[declared.name]
+            signal.subscribe(declared.receiver, condition=declared.condition, priority=declared.priority)
+        elif self._plan is not None:
+            raise CompileError(f"app {self.name!r} is compiled, and this cannot be added to it", mistakes)
+
+    async def dispatch(
+        self, event: str, context: Mapping[str, Any] | None = None, condition: Mapping[str, Any] | None = None
+    ) -> list[tuple[Callable[..., Any], Any]]:
+        """Send the signal `event`: call its receivers one after the other, here and now.
+
+        Parameters:
+          context: what receivers may ask for by keyword.
+          condition: what the conditions of receivers are compared with.
+
+        Returns:
+          Each receiver that was called, and what it returned.
+
+        Raises:
+          ValueError: `event` is no name of a signal, or unknown in a reserved namespace.
+          Exception: what a receiver raises; those behind it are not called.
+
+        If cancelled, so is the receiver that runs, and no further one is called.
+        """
+        return await self.signals.dispatch(event, context, condition)
+
+    async def event(self, event: str, condition: Mapping[str, Any] | None = None) -> Event:
+        """Wait for the next time that the signal `event` is sent, and return its context.
+
+        Parameters:
+          event: a name, or a pattern such as ``user.*.*``.
+          condition: wait for one that is sent with these items, at least.
+
+        Raises:
+          ValueError: `event` is no name, or unknown in a reserved namespace.
+
+        If cancelled, nothing is left behind.  What is sent between two waits is not heard; `events` misses nothing.
+        """
+        return await self.signals.event(event, condition)
+
+    def events(
+        self, event: str, max_buffer: float = 16, *, condition: Mapping[str, Any] | None = None
+    ) -> AbstractAsyncContextManager[trio.abc.ReceiveChannel[Event]]:
+        """``async with app.events("user.*.*") as channel: async for event in channel: ...`` misses none.
+
+        Parameters:
+          max_buffer: how many events wait; if there are more, whoever sends the signal waits.
+          condition: take only what is sent with these items, at least.
+
+        Raises ValueError when the block is entered: `event` is no name, or unknown in a reserved namespace; or
+        `max_buffer` is negative.  When it is left, or cancelled, whoever waits for room goes on.
+        """
+        return self.signals.events(event, max_buffer, condition=condition)
+
+    def dispatch_soon(
+        self, event: str, context: Mapping[str, Any] | None = None, condition: Mapping[str, Any] | None = None
+    ) -> None:
+        """Send the signal `event` from a task of its own, in `nursery`; what its receivers raise is reported.
+
+        Parameters are those of `dispatch`.
+
+        Raises:
+          RuntimeError: the app is not served.
+          ValueError: `event` is no name of a signal, or unknown in a reserved namespace.
+        """
+        self.signals.matching(event)
+        self.nursery.start_soon(self.signals.dispatch, event, context, condition, name=f"the signal {event}")
+
+    def is_listened_to(self) -> bool:
+        """Whether somebody listens to what happens to requests."""
+        hooks = find_hooks(self.signals, self.report, self.config.RESPONSE_TIMEOUT)
+        return hooks.others or hooks.handler_before is not None
+
+    def _hearing_changed(self, event: str) -> None:
+        if event.startswith("http."):
+            for dispatcher in list(self._dispatchers):
+                dispatcher.listen()
+        elif event == "server.exception.report":
+            patience = self.config.RESPONSE_TIMEOUT
+            self._reporter.hook = self.signals.hook(event, report=self._reporter.report, patience=patience)
+
+    async def report(self, exception: Exception, request: Request | None = None) -> None:
+        """Report what nobody has handled: to the log, and to the receivers of ``server.exception.report``; once each.
+
+        Parameters:
+          request: which it concerns, if any.
+        """
+        await self._reporter.report(exception, request)
+
+    # --- the life of the server --------------------------------------------------------------------------------------
+
+    def _declare_listener(self, declared: DeclaredListener) -> None:
+        super()._declare_listener(declared)
+        self._listeners.declare(declared.moment, declared.function, declared.priority)
+
+    def _subscribe_listener(self, event: str, listener: Listener, priority: int) -> None:
+        self.signals[event].subscribe(listener, priority=priority)
+
+    async def call_listeners(self, moment: str) -> None:
+        """Call the listeners of a moment of the program, such as "main_process_start"; see `Listeners.run`."""
+        await self._listeners.run(moment, self)
+
+    async def _tell_server_signal(self, event: str) -> None:
+        """Call the receivers of a signal of the server's life.  At its end, one that fails stops none of the others."""
+        failures = Failures()
+        ends = event.startswith("server.shutdown.")
+
+        async def keep(exception: Exception, request: object) -> None:
+            failures.keep(exception)
+
+        hook = self.signals.hook(event, report=keep if ends else None)
+        if hook is not None:
+            await call(hook, app=self)
+        failures.leave(f"receivers of {event} failed")
+
+    @property
+    def nursery(self) -> TaskNursery:
+        """For tasks that live as long as the app is served; what they raise is reported, and ends nothing else.
+
+        Raises:
+          RuntimeError: the app is not served.
+        """
+        return self._tasks.nursery
+
+    def add_task(self, async_fn: Callable[..., Awaitable[object]], *args: object, name: str | None = None) -> None:
+        """Run `async_fn(*args)` as long as the app is served; see `AppTasks.add_task`.
+
+        Parameters:
+          name: no two tasks have the same one at the same time.
+
+        Raises:
+          TypeError: `async_fn` is not an async function, or has been called already.
+          ValueError: there is a task with that name.
+        """
+        self._tasks.add_task(async_fn, *args, name=name)
+
+    def every(self, seconds: float) -> Callable[[F], F]:
+        """Decorates what is called each `seconds` seconds as long as the app is served; see `AppTasks.every`."""
+        return self._tasks.every(seconds)
+
+    def follow(self, exchange: Exchange, async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run `async_fn(*args)` when `exchange` is over; see `Request.after_response`."""
+        self._tasks.follow(exchange, async_fn, *args)
 
     # --- compiled ----------------------------------------------------------------------------------------------------
 
@@ -260,8 +299,8 @@ class App:
     ) -> None:
         """Serve until cancelled, or until `shutdown` has drained everything.
 
-        ``await nursery.start(app.serve)`` gives the listeners as soon as they are bound.  No OS signal handler is
-        installed.
+        ``await nursery.start(app.serve)`` gives the listeners when they listen, and all of the start is over.  No OS
+        signal handler is installed.
 
         Parameters:
           host, port: where to listen; HOST and PORT of the configuration by default.  Port 0 takes any free one.
@@ -273,25 +312,62 @@ class App:
         Raises:
           CompileError: the app has mistakes.
           ListenError: it cannot listen there.
+          BaseException: what a lifespan or a listener has raised; a group of them, if several have.
 
         If cancelled, every request is cancelled and every connection closed before it returns.
         """
-        with self._serving() as server:
-            opened = await open_listeners(
-                host=self.config.HOST if host is None else host,
-                port=self.config.PORT if port is None else port,
-                unix=self.config.UNIX if unix is None and host is None and port is None else unix,
-                mode=self.config.UNIX_MODE,
-                fd=fd,
-                listeners=listeners,
-                backlog=self.config.BACKLOG,
-            )
-            await server.serve(opened, ssl=ssl, task_status=task_status)
+        where: dict[str, Any] = {
+            "host": self.config.HOST if host is None else host,
+            "port": self.config.PORT if port is None else port,
+            "unix": self.config.UNIX if unix is None and host is None and port is None else unix,
+            "mode": self.config.UNIX_MODE,
+            "fd": fd,
+            "listeners": listeners,
+            "backlog": self.config.BACKLOG,
+        }
+        try:
+            with self._serving() as server:
+
+                async def serve(*, task_status: trio.TaskStatus[Any]) -> None:
+                    await server.serve(await open_listeners(**where), ssl=ssl, task_status=task_status)
+
+                await self._life().live(serve, server.shutdown, task_status=task_status)
+        finally:
+            for listener in listeners or ():  # which nobody has closed, if the start has failed
+                await close_now(listener)
 
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
-        """Serve one connection on `stream`, until it is over; the stream is closed then."""
-        with self._serving() as server:
-            await server.serve_stream(stream)
+        """Serve one connection on `stream`, until it is over; the stream is closed then.
+
+        It is the whole life of a server: lifespans and listeners run around this one connection.
+
+        Raises:
+          CompileError: the app has mistakes.
+          BaseException: what a lifespan or a listener has raised; a group of them, if several have.
+
+        If cancelled, its request is cancelled and the connection closed before it returns.
+        """
+        try:
+            with self._serving() as server:
+
+                async def serve(*, task_status: trio.TaskStatus[Any]) -> None:
+                    task_status.started()
+                    await server.serve_stream(stream)
+
+                await self._life().live(serve, server.shutdown)
+        finally:
+            await close_now(stream)
+
+    def _life(self) -> Life:
+        return Life(
+            self.config,
+            lifespans=[
+                Lifespan(around.function, self) for around in self.arounds if around.phase == "server.lifecycle"
+            ],
+            run=self._tell_server_signal,
+            tasks=self._tasks,
+            state=self.state,
+        )
 
     def run(self, host: str | None = None, port: int | None = None, **options: Any) -> None:
         """Serve until SIGINT or SIGTERM; blocks.  See `trioframe.run` for `options`."""
@@ -308,7 +384,9 @@ class App:
     def shutdown(self) -> None:
         """Begin to drain: `serve` and `serve_stream` return when everything has ended, in bounded time."""
         for server in list(self._servers):
-            server.shutdown()
+            server.announce_shutdown()
+        for life in self.state.lives:
+            life.stop()
 
     @contextmanager
     def _serving(self) -> Iterator[Server]:
@@ -319,9 +397,11 @@ class App:
         # Every task of the server descends from this one, and so do their context variables.
         token = default_dumps.set(self.dumps) if self.dumps is not None else None
         self._servers.add(server)
+        self._dispatchers.add(dispatcher)
         try:
             yield server
         finally:
             self._servers.discard(server)
+            self._dispatchers.discard(dispatcher)
             if token is not None:
                 default_dumps.reset(token)

@@ -17,18 +17,25 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import trio
 
 from ..config import OnDisconnect
 from ..errors import CompileError, Mistake
+from .calling import is_async
+from .middleware import Around, Chain, Middleware, arrange
 from .place import place_of
+from .reserved import PHASES
 from .route import Route
 from .router import Router, compile_router
+from .signal_check import check
 
 if TYPE_CHECKING:
     from .app import App
+    from .course import Course
+    from .request import Request
+    from .response import Response
 
 __all__ = ["Plan", "PlannedRoute", "compile_app"]
 
@@ -40,14 +47,18 @@ class PlannedRoute:
     """What one route will run.
 
     Attributes:
-      endpoint: awaited with ``(request, **parameters)``; the handler itself if nothing is folded around it.
+      call: awaited with ``(request, **parameters)`` for the handler: the handler itself, if it is async.
+      chain: the middleware around it.
+      listened: whether somebody listens to what happens to requests.
       request_max_size: bytes a body may have.
       timeout: seconds until the response must begin.
       body_timeout: seconds a body may stall.
     """
 
     route: Route
-    endpoint: Endpoint
+    call: Endpoint
+    chain: Chain
+    listened: Callable[[], bool]
     request_max_size: float
     timeout: float
     body_timeout: float
@@ -73,9 +84,17 @@ class PlannedRoute:
         """What the user declared."""
         return self.route.handler
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """Awaited with ``(request, **parameters)``: the handler itself, or all that is folded around it."""
+        return self._folded if any(self.chain) or self.listened() else self.call
+
+    async def _folded(self, request: Request, **_: Any) -> Response:
+        return await cast("Course", request.course).respond()
+
     def __str__(self) -> str:
         methods = ",".join(sorted(self.methods))
-        how = "" if self.endpoint is self.handler else " (in a thread)"
+        how = "" if self.call is self.handler else " (in a thread)"
         return f"{methods:12} {self.uri:32} {self.name}{how}  {self.route.place or ''}".rstrip()
 
 
@@ -86,12 +105,14 @@ class Plan:
     Attributes:
       routes: what each route will run, in the order of declaration.
       router: finds the route of a request.
+      chain: the middleware of requests without a route.
       exception_handlers: by exception type.
     """
 
     app_name: str
     routes: tuple[PlannedRoute, ...]
     router: Router
+    chain: Chain
     exception_handlers: Mapping[type[BaseException], Callable[..., Any]]
 
     def __str__(self) -> str:
@@ -110,20 +131,33 @@ def compile_app(app: App) -> Plan:
     mistakes: list[Mistake] = []
     for route in app.routes:
         mistakes += _check_handler(route)
+    for middleware in app.declared_middleware:
+        mistakes += _check_middleware(middleware)
+    for around in app.arounds:
+        mistakes += _check_around(around)
+    for listener in app.listeners:
+        what = f"a listener of {listener.moment}"
+        mistakes += _check_arguments(listener.function, ["app"], [], what, listener.place)
+    for declared in app.receivers:
+        mistakes += check(declared.name, declared.receiver, declared.place)
     handlers = _collect_exception_handlers(app, mistakes)
     router, conflicts = compile_router(app.routes, app.patterns)
     mistakes += conflicts
     if mistakes:
         raise CompileError(f"app {app.name!r} has {len(mistakes)} mistake{'s' * (len(mistakes) > 1)}", mistakes)
-    return Plan(app.name, tuple(_plan_route(app, route) for route in app.routes), router, MappingProxyType(handlers))
+    chain = arrange(app.declared_middleware, app.arounds)
+    routes = tuple(_plan_route(app, route, chain) for route in app.routes)
+    return Plan(app.name, routes, router, chain, MappingProxyType(handlers))
 
 
-def _plan_route(app: App, route: Route) -> PlannedRoute:
+def _plan_route(app: App, route: Route, chain: Chain) -> PlannedRoute:
     config = app.config
     default_size = float("inf") if route.stream else config.REQUEST_MAX_SIZE
     return PlannedRoute(
         route=route,
-        endpoint=_endpoint(app, route.handler),
+        call=_call(app, route.handler),
+        chain=chain,
+        listened=app.is_listened_to,
         request_max_size=default_size if route.request_max_size is None else route.request_max_size,
         timeout=config.RESPONSE_TIMEOUT if route.timeout is None else route.timeout,
         body_timeout=config.BODY_TIMEOUT if route.body_timeout is None else route.body_timeout,
@@ -131,7 +165,7 @@ def _plan_route(app: App, route: Route) -> PlannedRoute:
     )
 
 
-def _endpoint(app: App, handler: Callable[..., Any]) -> Endpoint:
+def _call(app: App, handler: Callable[..., Any]) -> Endpoint:
     if is_async(handler):
         return handler
 
@@ -148,13 +182,6 @@ def _endpoint(app: App, handler: Callable[..., Any]) -> Endpoint:
     return in_thread
 
 
-def is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling `function` gives something to await; sees through partials and callable objects."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
-
-
 # --- what can be wrong ------------------------------------------------------------------------------------------------
 
 
@@ -168,21 +195,42 @@ def _check_handler(route: Route) -> list[Mistake]:
     if route.template.complaints:  # the router tells; which parameters were meant, nobody knows
         return []
     names = [parameter.name for parameter in route.parameters]
-    return _check_arguments(route.handler, 1, names, f"the handler of {route.uri!r}", route.place)
+    return _check_arguments(route.handler, ["request"], names, f"the handler of {route.uri!r}", route.place)
+
+
+def _check_middleware(middleware: Middleware) -> list[Mistake]:
+    kind, function, _, place, is_async_ = middleware
+    what = {"request": "request middleware", "response": "response middleware", "around": "middleware"}[kind]
+    if kind == "around" and not is_async_:
+        return [Mistake("middleware that wraps the whole must be async: it awaits call_next(request)", place)]
+    wanted = {"request": ["request"], "response": ["request", "response"], "around": ["request", "call_next"]}[kind]
+    return _check_arguments(function, wanted, [], what, place)
+
+
+def _check_around(around: Around) -> list[Mistake]:
+    if around.phase not in PHASES:
+        phases = ", ".join(PHASES)
+        return [Mistake(f"there is no phase {around.phase!r} to stand around: there are {phases}", around.place)]
+    if inspect.iscoroutinefunction(around.function):
+        how = "yield once in it, or give an async context manager"
+        return [Mistake(f"what stands around {around.phase!r} is a coroutine function: {how}", around.place)]
+    subject = "app" if around.phase.startswith("server.") else "request"
+    return _check_arguments(around.function, [subject], [], f"what stands around {around.phase!r}", around.place)
 
 
 def _check_arguments(
-    function: Callable[..., Any], positional: int, keywords: list[str], what: str, place: str | None
+    function: Callable[..., Any], positional: list[str], keywords: list[str], what: str, place: str | None
 ) -> list[Mistake]:
+    if not callable(function):
+        return [Mistake(f"{what} is {function!r}, which cannot be called", place)]
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # some builtins have none; calling them will tell
         return []
     try:
-        signature.bind(*[None] * positional, **dict.fromkeys(keywords))
+        signature.bind(*positional, **dict.fromkeys(keywords))
     except TypeError as exc:
-        wanted = ", ".join(["request", "exception"][:positional] + keywords)
-        return [Mistake(f"{what} must take ({wanted}): {exc}", place)]
+        return [Mistake(f"{what} must take ({', '.join(positional + keywords)}): {exc}", place)]
     return []
 
 
@@ -200,5 +248,7 @@ def _collect_exception_handlers(app: App, mistakes: list[Mistake]) -> dict[type[
                 mistakes.append(Mistake(what, declared.place))
             else:
                 found[type_], places[type_] = declared.handler, declared.place
-        mistakes += _check_arguments(declared.handler, 2, [], "an exception handler", declared.place)
+        mistakes += _check_arguments(
+            declared.handler, ["request", "exception"], [], "an exception handler", declared.place
+        )
     return found

@@ -14,7 +14,7 @@ It must not know how the exchange is carried, nor who calls the handler.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ from .response_stream import ResponseStream, pieces_of
 
 if TYPE_CHECKING:
     from .app import App
+    from .course import Course
     from .credentials import Credentials
     from .route import Route
 
@@ -62,6 +63,7 @@ class Request:
     Attributes:
       app: the application that answers it.
       exchange: the server's side of it.
+      course: the long way it takes, if somebody stands beside it.
       route: the route that matched; None before one has, and where none does.
       match_info: the parameters of the path.
       response_stream: what `respond` has given; None before.
@@ -82,6 +84,7 @@ class Request:
         "_path",
         "_receiving",
         "app",
+        "course",
         "exchange",
         "match_info",
         "response_stream",
@@ -95,6 +98,7 @@ class Request:
     ) -> None:
         self.app = app
         self.exchange = exchange
+        self.course: Course | None = None
         self.response_stream: ResponseStream | None = None
         self.route = route
         self.match_info = {} if params is None else params
@@ -167,7 +171,7 @@ class Request:
     @lazy
     def headers(self) -> Headers:
         """The header fields."""
-        return Headers(self.exchange.head.headers)
+        return Headers(self.exchange.head)
 
     @lazy
     def cookies(self) -> Cookies:
@@ -361,6 +365,8 @@ class Request:
             if content_type is None and status not in WITHOUT_CONTENT:
                 content_type = OCTETS
             response = Response(b"", status, headers, content_type)
+        if self.course is not None:
+            response = await self.course.depart(response)
         if isinstance(response.body, bytes):
             self.response_stream = ResponseStream(self.exchange, response)
             if response.body:
@@ -405,6 +411,18 @@ class Request:
     @deadline.setter
     def deadline(self, when: float) -> None:
         self.exchange.lifetime.deadline = when
+
+    def after_response(self, async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run `async_fn(*args)` when this request is over, answered or not.
+
+        It outlives the client's leaving, and is awaited while the server drains.  What it raises is reported.
+
+        Raises:
+          RuntimeError: this request is over, or the app is not served.
+        """
+        if self.exchange.over:
+            raise RuntimeError("this request is over, and nothing can follow it any more")
+        self.app.follow(self.exchange, async_fn, *args)
 
     def cancellable(self) -> AbstractContextManager[None]:
         """A block that a cancellation of the request ends, raising `RequestCancelled` there.

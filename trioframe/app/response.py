@@ -12,7 +12,6 @@ It must not know requests, exchanges or who sends it.
 
 from __future__ import annotations
 
-import json as json_module
 import re
 from collections.abc import AsyncIterable, Callable
 from contextvars import ContextVar
@@ -24,6 +23,7 @@ from ..errors import LocalProtocolError
 from ..http.cookies import CookieAttributes, cookie_identity, render_cookie
 from ..http.events import RawHeaders
 from ..http.headers import HeaderInput, MutableHeaders
+from .json_text import write_json
 
 __all__ = ["Body", "Dumps", "Octets", "Response", "default_dumps", "empty", "html", "json", "raw", "redirect", "text"]
 
@@ -39,10 +39,7 @@ OCTETS = "application/octet-stream"
 # Statuses whose responses have no content (RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5)
 WITHOUT_CONTENT = frozenset({204, 205, 304})
 
-# RFC 8259 has no NaN and no infinity; a client could not read them.
-_encode_json = json_module.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-
-default_dumps: ContextVar[Dumps] = ContextVar("default_dumps", default=_encode_json)
+default_dumps: ContextVar[Dumps] = ContextVar("default_dumps", default=write_json)
 """What `json` uses.  Whoever serves an app with its own `dumps` sets it in the task from which the requests descend."""
 
 
@@ -110,7 +107,7 @@ class Response:
     def headers(self) -> MutableHeaders:
         """The header fields, Content-Type included; change them as you like."""
         if self._headers is None:
-            self._headers = MutableHeaders((n.decode("ascii"), v.decode("latin-1")) for n, v in self._only_headers)
+            self._headers = MutableHeaders.of_valid(self._only_headers)
         return self._headers
 
     @property

@@ -23,7 +23,7 @@ from ..http.exchange import Exchange
 from .before_waiting import begin
 from .response import Response
 
-__all__ = ["ResponseStream", "pieces_of"]
+__all__ = ["ResponseStream", "pieces_of", "send"]
 
 # How much a stream may send, when it need not wait, before others have their turn.  A piece counts for more than its
 # bytes, as it costs more than to copy them.
@@ -143,3 +143,15 @@ def _announced_length(headers: tuple[tuple[bytes, bytes], ...]) -> int | None:
                 raise LocalProtocolError(f"Content-Length is a number of bytes, not {value[:40]!r}")
             return int(value)
     return None
+
+
+async def send(exchange: Exchange, response: Response) -> None:
+    """Send a response: whole in one write, or as a stream that is closed in any case."""
+    status, headers, body = response.parts()
+    if isinstance(body, bytes):
+        await exchange.send_response(status, headers, body)
+        return
+    async with pieces_of(body) as pieces:  # also if the head is refused
+        stream = ResponseStream(exchange, response)
+        await stream.send_from(pieces)
+    await stream.eof()

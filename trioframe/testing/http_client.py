@@ -29,6 +29,7 @@ from .error_log import ErrorLog
 from .faults import FaultyStream
 from .memory import MemoryStream
 from .network import Network, open_network
+from .serving import serving
 
 __all__ = ["Client", "open_client"]
 
@@ -61,8 +62,9 @@ async def open_client(
     errors = ErrorLog()
     with errors if raise_errors else nullcontext():
         async with (
+            serving(app, errors) as serve,
             open_network(
-                app.serve_stream,
+                serve,
                 errors=errors,
                 leave_timeout=app.config.GRACEFUL_SHUTDOWN_TIMEOUT,
                 buffer_size=buffer_size,

@@ -1,7 +1,6 @@
 """Connects clients to an app in memory, and owns what that starts.
 
-Each connection is a `memory_pair`: the client has one end, behind a `FaultyStream`; the other is given to
-`App.serve_stream`, the real server.
+Each connection is a `memory_pair`: the client has one end, behind a `FaultyStream`; the other is given to the server.
 
 Rules of this file:
 
@@ -23,7 +22,7 @@ from .error_log import ErrorLog
 from .faults import FaultyStream
 from .memory import BUFFER_SIZE, memory_pair
 
-__all__ = ["Network", "open_network"]
+__all__ = ["Network", "open_network", "plain_nursery"]
 
 Serve = Callable[[trio.abc.Stream], Awaitable[None]]
 
@@ -63,7 +62,7 @@ async def open_network(
       errors: hears the errors of the server.
       buffer_size: bytes that may be on their way in each direction of a connection.
     """
-    async with _plain_nursery() as nursery:
+    async with plain_nursery() as nursery:
         network = Network(serve, nursery, errors or ErrorLog(), buffer_size)
         yield network
         for stream in network.connections:
@@ -72,7 +71,7 @@ async def open_network(
 
 
 @asynccontextmanager
-async def _plain_nursery() -> AsyncIterator[trio.Nursery]:
+async def plain_nursery() -> AsyncIterator[trio.Nursery]:
     """A nursery whose block raises what it raised; a group only if tasks failed too."""
     raised: BaseException | None = None
     try:

@@ -22,9 +22,11 @@ import trio
 from ..app.app import App
 from ..errors import RemoteProtocolError
 from ..http.headers import Headers
+from .error_log import ErrorLog
 from .faults import FaultyStream
 from .memory import BUFFER_SIZE
 from .network import open_network
+from .serving import serving
 
 __all__ = ["Peer", "PeerResponse", "connect"]
 
@@ -203,8 +205,9 @@ async def connect(app: App, *, buffer_size: int = BUFFER_SIZE) -> AsyncIterator[
     Raises:
       CompileError: the app has mistakes.
     """
-    app.compile()
-    async with open_network(
-        app.serve_stream, leave_timeout=app.config.GRACEFUL_SHUTDOWN_TIMEOUT, buffer_size=buffer_size
-    ) as network:
+    timeout = app.config.GRACEFUL_SHUTDOWN_TIMEOUT
+    async with (
+        serving(app, ErrorLog()) as serve,
+        open_network(serve, leave_timeout=timeout, buffer_size=buffer_size) as network,
+    ):
         yield Peer(network.connect())
