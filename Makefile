@@ -21,7 +21,7 @@ help:
 	@echo 'make coverage  run the tests with branch coverage'
 	@echo 'make fuzz      search for heads that the fast lane misreads, a minute; make fuzz FUZZ="-max_total_time=600" is longer'
 	@echo 'make abuse     attack the server and measure it, some 9 minutes; make abuse ATTACKS="--quick" is faster'
-	@echo 'make bench     measure it side by side with its peers, some 11 minutes; make bench BENCH="--quick" is faster'
+	@echo 'make bench     measure it side by side with its peers, some 15 minutes; make bench BENCH="--quick" is faster'
 	@echo 'make clean     remove everything that is generated, .venv too'
 
 $(READY): pyproject.toml

@@ -9,9 +9,11 @@ from pathlib import Path
 from types import ModuleType
 
 import httpx2
+import pytest
 import trio
 import trio.testing
 
+from trioframe import App, ConfigError, Request
 from trioframe.testing import cancel_everywhere, client, connect
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -19,7 +21,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 def load(name: str) -> ModuleType:
     """An example, fresh, as somebody who imports it has it."""
-    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"example_{name.replace('/', '_')}", EXAMPLES / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -29,7 +31,8 @@ def load(name: str) -> ModuleType:
 
 def test_every_example_is_tested_here():
     source = Path(__file__).read_text(encoding="utf-8")
-    assert [path.stem for path in EXAMPLES.glob("*.py") if f'load("{path.stem}")' not in source] == []
+    names = [path.relative_to(EXAMPLES).with_suffix("").as_posix() for path in EXAMPLES.rglob("*.py")]
+    assert [name for name in names if f'load("{name}")' not in source] == []
 
 
 async def test_hello():
@@ -153,3 +156,124 @@ async def test_background_shows_each_result_when_it_is_found(autojump_clock):
 
 async def test_background_may_be_cancelled_at_any_checkpoint(autojump_clock):
     (await cancel_everywhere(load("background").app, "GET", "/search/tea")).check()
+
+
+# --- instrumentation --------------------------------------------------------------------------------------------------
+
+
+async def figures(http: httpx2.AsyncClient) -> dict[str, float]:
+    """What /metrics shows, without the comments."""
+    lines = (await http.get("/metrics")).text.splitlines()
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+
+
+ORDER = 'route="/orders/<number:int>",methods="GET"'
+
+
+async def test_instrumentation_counts_and_times_the_requests_of_each_route():
+    async with client(load("instrumentation").app) as http:
+        assert (await http.get("/orders/1")).json() == {"order": 1, "item": "tea"}
+        await http.get("/orders/1")
+        await http.get("/orders/2")
+        await http.get("/nowhere")
+        found = await figures(http)
+    counted = {name: value for name, value in found.items() if "http_request_seconds_count" in name}
+    assert counted == {
+        f'http_request_seconds_count{{{ORDER},outcome="raised"}}': 1,
+        f'http_request_seconds_count{{{ORDER},outcome="returned"}}': 2,
+    }
+    assert 0 < found[f'http_request_seconds_sum{{{ORDER},outcome="returned"}}'] < 60
+    assert found["process_start_time_seconds"] > 0
+
+
+async def test_instrumentation_counts_queries_by_a_few_words():
+    instrumentation = load("instrumentation")
+    async with client(instrumentation.app) as http:
+        await http.get("/orders/1")
+        await instrumentation.app.ctx.database.query("UPDATE orders SET item = 'coffee'")
+        found = await figures(http)
+    counted = {name: value for name, value in found.items() if "sql_query_seconds_count" in name}
+    assert counted == {
+        'sql_query_seconds_count{kind="INSERT"}': 1,
+        'sql_query_seconds_count{kind="SELECT"}': 1,
+        'sql_query_seconds_count{kind="UPDATE"}': 1,
+        'sql_query_seconds_count{kind="other"}': 1,
+    }
+
+
+async def test_instrumentation_measures_no_query_while_nobody_listens():
+    instrumentation = load("instrumentation")
+    instrumentation.app.signals["sql.query.executed"].disconnect(instrumentation.count_query)
+    async with client(instrumentation.app) as http:
+        assert (await http.get("/orders/1")).json() == {"order": 1, "item": "tea"}
+        assert not any("sql_query" in name for name in await figures(http))
+
+
+async def test_instrumentation_counts_who_leaves_and_a_request_that_outlives_a_reset(autojump_clock):
+    instrumentation = load("instrumentation")
+
+    @instrumentation.app.get("/slow")
+    async def slow(request: Request) -> str:
+        await trio.sleep(5)
+        return "done"
+
+    async with client(instrumentation.app) as http, trio.open_nursery() as nursery:
+        nursery.start_soon(http.get, "/slow")
+        with trio.move_on_after(1):
+            await http.get("/slow")
+        await trio.sleep(1)
+        assert list(instrumentation.requests.totals) == [("/slow", "GET", "cancelled")]
+        instrumentation.requests.totals.clear()
+    assert list(instrumentation.requests.totals) == [("/slow", "GET", "returned")]
+
+
+def test_instrumentation_quotes_what_a_path_may_contain():
+    instrumentation = load("instrumentation")
+    instrumentation.requests.add(1.0, r"""/<x:[\d"]+>""", "GET", "returned")
+    assert r"""route="/<x:[\\d\"]+>",""" in str(instrumentation.requests)
+
+
+# --- a plug-in --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_plug_in_subscribes_itself(autojump_clock, caplog):
+    plugin = load("plugin/slow_requests")
+    app = App("any", env_prefix=None)
+    plugin.setup(app)
+
+    @app.get("/<seconds:float>")
+    async def sleep(request: Request, seconds: float) -> str:
+        await trio.sleep(seconds)
+        return "slept"
+
+    async with app.test_client() as http:
+        await http.get("/0.9")
+        assert caplog.messages == []
+        await http.get("/1.5")
+    assert caplog.messages == ["any: /1.5 took 1.5 s"]
+
+
+async def test_plug_ins_are_configured(autojump_clock, caplog, monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES / "plugin")
+    monkeypatch.setenv("SHOP_PLUGINS", "slow_requests")
+    async with load("plugin/app").configured_app().test_client() as http:
+        assert (await http.get("/")).text == "tea\n"
+    assert caplog.messages == ["shop: / took 2.0 s"]
+
+
+@pytest.mark.parametrize("variable", [None, ""], ids=["not set", "empty"])
+async def test_without_plug_ins_nobody_listens(autojump_clock, caplog, monkeypatch, variable):
+    monkeypatch.delenv("SHOP_PLUGINS", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("SHOP_PLUGINS", variable)
+    app = load("plugin/app").configured_app()
+    async with app.test_client() as http:
+        await http.get("/")
+    assert caplog.messages == []
+    assert not app.signals["http.handler.after"].receivers
+
+
+@pytest.mark.parametrize("names", ["slow_requests", ["slow_requests", 1], [""]])
+def test_plug_ins_have_names(names):
+    with pytest.raises(ConfigError, match=r"PLUGINS cannot be .*; allowed is a list of names of modules"):
+        load("plugin/app").ShopConfig(PLUGINS=names)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 
+from asked import MIDDLEWARE, RECEIVERS, REQUEST_IDS
 from order import receipt
 from sanic import HTTPResponse, Request, Sanic, json, raw, text
 
@@ -19,7 +20,27 @@ app = Sanic("bench", configure_logging=False)
 app.config.ACCESS_LOG = False
 app.config.REQUEST_MAX_SIZE = 2**30  # it counts streamed bodies too
 
-# THE SEAT FOR MIDDLEWARE: one for requests and one for responses of /order; see trioframe_app.py.
+for _ in range(MIDDLEWARE):
+
+    @app.on_request
+    async def pass_by(request: Request) -> None: ...
+
+
+for _ in range(RECEIVERS):
+
+    @app.signal("http.handler.before")
+    async def hear(request: Request) -> None: ...
+
+
+if REQUEST_IDS:
+
+    @app.on_request
+    async def note_id(request: Request) -> None:
+        request.ctx.id = request.headers["x-request-id"]
+
+    @app.on_response
+    async def give_id(request: Request, response: HTTPResponse) -> None:
+        response.headers["x-request-id"] = request.ctx.id
 
 
 @app.get("/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator
 
+from asked import MIDDLEWARE, RECEIVERS, REQUEST_IDS
 from order import Receipt, receipt
 
 from trioframe import App, Request, Response, raw, text
@@ -15,7 +16,27 @@ PIECE = b"x" * (16 * 1024)
 # A connection is not closed because it had its share of requests: no peer does that here.
 app = App("bench", config={"MAX_REQUESTS_PER_CONNECTION": math.inf}, env_prefix=None)
 
-# THE SEAT FOR MIDDLEWARE: one for requests and one for responses of /order, here and in the peers, once there are any.
+for _ in range(MIDDLEWARE):
+
+    @app.on_request
+    async def pass_by(request: Request) -> None: ...
+
+
+for _ in range(RECEIVERS):
+
+    @app.signal("http.handler.before")
+    async def hear(request: Request) -> None: ...
+
+
+if REQUEST_IDS:
+
+    @app.on_request
+    async def note_id(request: Request) -> None:
+        request.ctx.id = request.headers["x-request-id"]
+
+    @app.on_response
+    async def give_id(request: Request, response: Response) -> None:
+        response.headers["x-request-id"] = request.ctx.id
 
 
 @app.get("/")

@@ -1,7 +1,7 @@
 """A server process: started on its core, asked until it answers, ended whatever happens.
 
-Everybody starts in the same bare environment, so that no variable of this shell changes what one of them does, and in a
-process group of its own, so that what it starts ends with it.
+Everybody starts in the same bare environment, and what the workload puts there, so that no variable of this shell
+changes what one of them does; and in a process group of its own, so that what it starts ends with it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO
 
@@ -28,15 +28,15 @@ LAST_WORDS = 0.2  # seconds in which a server that failed may log why
 
 
 @contextmanager
-def running(candidate: Candidate, probe: Probe, core: int) -> Iterator[Server]:
-    """A server that has answered the probe as it should.
+def running(candidate: Candidate, setting: Mapping[str, str], probe: Probe, core: int) -> Iterator[Server]:
+    """A server that has this in its environment, and has answered the probe as it should.
 
     Raises:
       BenchmarkError: it does not start, answers something else, or ends by itself.
     """
     port = _free_port()
     command = ["taskset", "--cpu-list", str(core), *candidate.command(port)]
-    environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+    environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **setting}
     with tempfile.TemporaryFile("w+") as log:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -50,7 +50,7 @@ def running(candidate: Candidate, probe: Probe, core: int) -> Iterator[Server]:
         )
         try:
             _first_answer(process, port, probe)
-            yield Server(candidate.name, port, process.pid, time.perf_counter() - began)
+            yield Server(candidate.name, port, process.pid, time.perf_counter() - began, setting)
             if process.poll() is not None:
                 raise BenchmarkError("ended while it was measured")
         except (BenchmarkError, OSError, http.client.HTTPException) as error:
@@ -92,6 +92,9 @@ def _ask(port: int, probe: Probe) -> None:
     if found != probe.expected:
         shown = f"{str(found)[:300]}, where {str(probe.expected)[:300]} was expected"
         raise BenchmarkError(f"{probe.method} {probe.target} was answered {shown}")
+    for name, value in probe.answer_headers.items():
+        if response.headers[name] != value:
+            raise BenchmarkError(f"{probe.method} {probe.target} was answered without {name}: {value}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -8,7 +8,7 @@ is nobody's doing here, is made again, a few times at most; the one that was dis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .candidates import Candidate
@@ -46,7 +46,7 @@ def run_rounds(
         for candidate in candidates:
             attempts: list[tuple[Figures, Usage]] = []
             while not attempts or (attempts[-1][1].disturbed and len(attempts) < ATTEMPTS):
-                attempts.append(_measured(workload, candidate, Round(effort, shown), cores))
+                attempts.append(_measured(workload, candidate, effort, shown, cores))
             figures, usage = min(attempts, key=lambda attempt: attempt[1].waited)
             shown[candidate.name] = figures
             samples.append(Sample(workload, candidate.name, number, figures, usage))
@@ -54,7 +54,14 @@ def run_rounds(
     return samples
 
 
-def _measured(workload: Workload, candidate: Candidate, round: Round, cores: Cores) -> tuple[Figures, Usage]:
-    with running(candidate, workload.probe, cores.server) as server:
-        watch = Watch(cores.server, server.pid)
-        return workload.measure(server, round), watch.usage()
+def _measured(
+    workload: Workload, candidate: Candidate, effort: Effort, shown: Mapping[str, Figures], cores: Cores
+) -> tuple[Figures, Usage]:
+    figures: dict[str, float] = {}
+    usages: list[Usage] = []
+    for setting in workload.settings:
+        with running(candidate, setting, workload.probe, cores.server) as server:
+            watch = Watch(cores.server, server.pid)
+            figures |= workload.measure(server, Round(effort, shown, figures))
+            usages.append(watch.usage())
+    return figures, Usage(min(usage.busy for usage in usages), max(usage.waited for usage in usages))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 __all__ = ["BenchmarkError", "Effort", "Figures", "Goal", "Line", "Probe", "Round", "Server", "Workload"]
@@ -28,6 +29,7 @@ class Probe:
 
     Parameters:
       expected: what `read` makes of the body of the answer; its status must be 200.
+      answer_headers: some that the answer must have.
     """
 
     expected: object
@@ -36,6 +38,7 @@ class Probe:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     read: Callable[[bytes], object] = bytes
+    answer_headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,14 @@ class Server:
 
     Parameters:
       started: seconds from the start of its process to its first answer.
+      setting: what its program has found in its environment.
     """
 
     name: str
     port: int
     pid: int
     started: float
+    setting: Mapping[str, str]
 
     def url(self, target: str) -> str:
         return f"http://127.0.0.1:{self.port}{target}"
@@ -78,10 +83,12 @@ class Round:
     Parameters:
       shown: the figures of those that were measured before in this round, by their names.  Peers come in the order of
         the workload, trioframe last.
+      so_far: the figures of this server, with the settings before.
     """
 
     effort: Effort
     shown: Mapping[str, Figures]
+    so_far: Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,8 @@ class Workload:
       summary: what is done, in a few words.
       repeats: how many measurements are made in a round; more where one is short.
       saturates: whether the server's core should be busy all the time; if it is not, the load was too weak.
+      settings: what the programs of the servers find in their environment (see `servers/asked.py`).  A measurement goes
+        through all of them, each with a process of its own, and has the figures of all.
     """
 
     name: str
@@ -132,3 +141,4 @@ class Workload:
     measure: Callable[[Server, Round], Figures]
     repeats: int = 1
     saturates: bool = True
+    settings: tuple[Mapping[str, str], ...] = (MappingProxyType({}),)

@@ -24,6 +24,7 @@ TIMEOUT = 10  # seconds that one answer may take
 
 @dataclass(frozen=True, slots=True)
 class Rates:
+    answers: int
     requests: float  # per second
     bytes: float  # per second, with heads and framing
 
@@ -76,4 +77,4 @@ def _run(arguments: list[str], seconds: int) -> Rates:
     if found["errors"] or not found["requests"]:
         raise BenchmarkError(f"wrk reports errors:\n{ended.stdout}")
     duration = found["microseconds"] / 1e6
-    return Rates(found["requests"] / duration, found["bytes"] / duration)
+    return Rates(found["requests"], found["requests"] / duration, found["bytes"] / duration)

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from side_by_side.workload import Workload
 
-from . import connections, download, hello, idle, json_post, large, latency, startup, upload
+from . import (
+    connections,
+    download,
+    hello,
+    idle,
+    json_post,
+    large,
+    latency,
+    middleware,
+    signals,
+    startup,
+    upload,
+)
 
 __all__ = ["WORKLOADS"]
 
 WORKLOADS: dict[str, Workload] = {
     module.WORKLOAD.name: module.WORKLOAD
-    for module in (hello, json_post, large, download, upload, connections, idle, startup, latency)
+    for module in (hello, middleware, signals, json_post, large, download, upload, connections, idle, startup, latency)
 }

@@ -1,7 +1,5 @@
-"""A day's work of an API: JSON in and out, a typed path parameter, a query, a header that is read among eight.
-
-THE SEAT FOR MIDDLEWARE: once trioframe has any, the app and its peers each get one for requests and one for responses;
-the seat is marked in `servers/`.
+"""A day's work of an API: JSON in and out, a typed path parameter, a query, a header that is read among eight, and a
+middleware for the request and one for the response, which give it the id of the request.
 """
 
 from __future__ import annotations
@@ -68,7 +66,16 @@ WORKLOAD = Workload(
     "json",
     f"{len(BODY)} bytes of JSON posted, answered with JSON, 64 connections",
     peers=("sanic", "starlette"),
-    probe=Probe(RECEIPT, TARGET, "POST", HEADERS, BODY, read=json.loads),
+    probe=Probe(
+        RECEIPT,
+        TARGET,
+        "POST",
+        HEADERS,
+        BODY,
+        read=json.loads,
+        answer_headers={"X-Request-ID": HEADERS["X-Request-ID"]},
+    ),
     lines=(Line("rate", "req/s", goals=(Goal("sanic", 1.5, 1.2), Goal("starlette", 1.5, 1.2))),),
     measure=measure,
+    settings=({"BENCH_REQUEST_IDS": "1"},),
 )

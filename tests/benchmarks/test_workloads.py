@@ -41,3 +41,10 @@ def test_the_posted_order_is_of_the_size_and_the_receipt_what_is_announced():
     assert 1150 <= len(json_post.BODY) <= 1250
     assert 180 <= len(json.dumps(json_post.RECEIPT)) <= 220
     assert len(json_post.HEADERS) == 8 - len(("Host", "Content-Length"))
+
+
+@pytest.mark.parametrize("workload", WORKLOADS.values(), ids=WORKLOADS)
+def test_what_a_workload_sets_is_read_by_the_programs_of_its_servers(workload):
+    asked = (SERVERS / "asked.py").read_text(encoding="utf-8")
+    for setting in workload.settings:
+        assert all(f'"{variable}"' in asked for variable in setting)
