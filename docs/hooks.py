@@ -1,15 +1,23 @@
-"""Called by mkdocs while it builds: puts the options of `Config` into the pages, so that no default is written twice.
+"""Called by mkdocs while it builds: puts what the code knows into the pages, so that nothing is written twice.
 
-* ``{{ REQUEST_TIMEOUT }}`` becomes the default of that option, with its unit.  An unknown name fails the build.
+* ``{{ REQUEST_TIMEOUT }}`` becomes the default of that option of `Config`, with its unit.
 * ``{{ options }}`` becomes the table of all options that have an effect.
+* ``{{ server_signals }}`` and ``{{ request_signals }}`` become tables of the reserved signals.
+* ``{{ way_of_a_request }}`` becomes the picture of it.
+
+An unknown name fails the build.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import request_picture  # beside this file, where mkdocs looks
+
+from trioframe.app.reserved import RESERVED
 from trioframe.config import Config
 from trioframe.options import Option
 
@@ -32,7 +40,12 @@ _MARK = re.compile(r"\{\{ (\w+) \}\}")
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """The event of mkdocs: a page as it was written, to the page as it is rendered."""
-    return _MARK.sub(lambda mark: _options() if mark[1] == "options" else _default(Config.options()[mark[1]]), markdown)
+    return _MARK.sub(_known, markdown)
+
+
+def _known(mark: re.Match[str]) -> str:
+    name = mark[1]
+    return _MADE[name]() if name in _MADE else _default(Config.options()[name])
 
 
 def _default(option: Option[Any]) -> str:
@@ -63,3 +76,25 @@ def _options() -> str:
             f"\nKnown already, and without effect in this version: {later}.",
         ]
     )
+
+
+def _signals(namespace: str) -> str:
+    rows = [
+        f"| `{name}` | {row.when} | {_keywords(row.context)} | {'backwards' if row.backwards else ''} | "
+        f"{'yes' if row.notice else ''} |"
+        for name, row in RESERVED.items()
+        if name.startswith(f"{namespace}.")
+    ]
+    return "\n".join(["| signal | when | keywords | order | only tells |", "|---|---|---|---|---|", *rows])
+
+
+def _keywords(context: Mapping[str, str]) -> str:
+    return "<br>".join(f"`{name}`: {what}" for name, what in context.items())
+
+
+_MADE: dict[str, Callable[[], str]] = {
+    "options": _options,
+    "server_signals": lambda: _signals("server"),
+    "request_signals": lambda: _signals("http"),
+    "way_of_a_request": request_picture.draw,
+}

@@ -1,5 +1,5 @@
 """What is written about trioframe is true as far as a machine can tell: it builds, its code is Python, its links lead
-somewhere, and what README.md shows runs.
+somewhere, and what README.md and the newer guides show runs.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ from typing import Any
 
 import pytest
 
+from trioframe.app.reserved import RESERVED
 from trioframe.config import Config
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+# Each of these is one program.
+PROGRAMS = [DOCS / "guide" / f"{name}.md" for name in ("lifespan", "middleware", "signals", "what-happens")]
 
 # What stands around the blocks of a page (``await`` at the top, names from elsewhere) is for the reader to imagine.
 COMPILE_FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
@@ -35,12 +39,20 @@ def test_python_blocks_are_python(page):
         compile(block, page.name, "exec", flags=COMPILE_FLAGS)
 
 
-@pytest.mark.parametrize("block", python_blocks(README), ids=["app", "stream", "cancellation", "embedded"])
+@pytest.mark.parametrize("block", python_blocks(README), ids=["app", "stream", "cancellation", "signals", "embedded"])
 def test_the_code_of_the_readme_runs_and_compiles_its_app(block):
     names: dict[str, Any] = {"__name__": "readme"}
     exec(compile(block, "README.md", "exec", dont_inherit=True), names)
     plan = names["app"].compile()
-    assert len(plan.routes) == block.count("@app.") - block.count("@app.exception")
+    assert len(plan.routes) == len(re.findall(r"@app\.(get|post)\(", block))
+
+
+@pytest.mark.parametrize("page", PROGRAMS, ids=lambda page: page.stem)
+def test_a_page_that_is_one_program_runs_and_compiles_its_app(page):
+    names: dict[str, Any] = {"__name__": page.stem}
+    for block in python_blocks(page):
+        exec(compile(block, page.name, "exec", dont_inherit=True), names)
+    names["app"].compile()
 
 
 @pytest.mark.parametrize("page", PAGES[:3], ids=lambda page: page.name)
@@ -50,8 +62,14 @@ def test_links_outside_the_docs_lead_somewhere(page):
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
-def test_options_without_effect_are_documented_as_such():
-    hooks = runpy.run_path(str(ROOT / "docs" / "hooks.py"))
+@pytest.fixture
+def hooks(monkeypatch):
+    """The names of docs/hooks.py, which is loaded as mkdocs does it."""
+    monkeypatch.syspath_prepend(str(DOCS))
+    return runpy.run_path(str(DOCS / "hooks.py"))
+
+
+def test_options_without_effect_are_documented_as_such(hooks):
     read = {
         node.attr
         for path in (ROOT / "trioframe").rglob("*.py")
@@ -59,6 +77,20 @@ def test_options_without_effect_are_documented_as_such():
         if isinstance(node, ast.Attribute)
     }
     assert set(Config.options()) - read == hooks["WITHOUT_EFFECT"]
+
+
+def test_each_reserved_signal_has_its_row(hooks):
+    page = hooks["on_page_markdown"]((DOCS / "reference" / "signals.md").read_text(encoding="utf-8"))
+    rows = [row.split(" | ") for row in page.splitlines() if row.startswith("| `")]
+    assert {row[0].strip("| `") for row in rows} == set(RESERVED)
+    for name, when, keywords, order, notice in rows:
+        reserved = RESERVED[name.strip("| `")]
+        assert (when, order, notice) == (
+            reserved.when,
+            "backwards" if reserved.backwards else "",
+            "yes |" if reserved.notice else " |",
+        )
+        assert re.findall(r"(?:^|<br>)`(\w+)`", keywords) == list(reserved.context)
 
 
 def test_the_documentation_builds_without_a_warning(tmp_path):
@@ -70,5 +102,6 @@ def test_the_documentation_builds_without_a_warning(tmp_path):
         check=False,
     )
     assert build.returncode == 0, build.stdout + build.stderr
-    limits = (tmp_path / "limits" / "index.html").read_text(encoding="utf-8")
-    assert "{{" not in limits
+    pages = {path: path.read_text(encoding="utf-8") for path in tmp_path.rglob("index.html")}
+    assert [path for path, page in pages.items() if "{{" in page] == []
+    assert pages[tmp_path / "guide" / "what-happens" / "index.html"].count('<svg role="img"') == 1
