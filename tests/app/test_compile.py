@@ -22,6 +22,10 @@ async def handler(request: object) -> str:
     return ""
 
 
+async def handler_context(request: object) -> AsyncIterator[None]:
+    yield
+
+
 def test_nothing_stands_between_a_route_and_its_handler(app: App) -> None:
     app.get("/")(handler)
     assert app.compile().routes[0].endpoint is handler
@@ -42,12 +46,18 @@ def test_a_plan_is_readable(app: App) -> None:
     app.route("/x/<n:int>", ["GET", "POST"], name="x")(lambda request, n: "")
     app.get("/", name="root")(handler)
     app.exception(KeyError, RequestCancelled)(lambda request, error: None)
+    app.on_response(lambda request, response: None)
+    app.on_request(lambda request: None)
+    app.around("http.handler")(handler_context)
     lines = str(app.compile()).splitlines()
     assert lines[0] == "app 'test': 2 routes"
     assert re.fullmatch(r"  GET,POST +/x/<n:int> +x \(in a thread\)  .*test_compile.py:\d+", lines[1])
     assert re.fullmatch(r"  GET +/ +root  .*test_compile.py:\d+", lines[2])
-    assert re.fullmatch(r"  on KeyError: .*test_compile.py:\d+", lines[3])
-    assert lines[4].startswith("  on RequestCancelled: ")
+    assert re.fullmatch(r"  request middleware: .*test_compile.py:\d+", lines[3])
+    assert re.fullmatch(r"  response middleware: .*test_compile.py:\d+", lines[4])
+    assert re.fullmatch(r"  around http.handler: .*test_compile.py:\d+", lines[5])
+    assert re.fullmatch(r"  on KeyError: .*test_compile.py:\d+", lines[6])
+    assert lines[7].startswith("  on RequestCancelled: ")
 
 
 def test_defaults_come_from_the_configuration() -> None:

@@ -118,6 +118,10 @@ class Plan:
     def __str__(self) -> str:
         lines = [f"app {self.app_name!r}: {len(self.routes)} routes"]
         lines += [f"  {route}" for route in self.routes]
+        for middleware in (*self.chain.around, *self.chain.request, *self.chain.response):
+            lines.append(f"  {middleware.kind} middleware: {middleware.place}")
+        for around in (*self.chain.lifecycle, *self.chain.handler):
+            lines.append(f"  around {around.phase}: {around.place}")
         lines += [f"  on {type_.__name__}: {place_of(handler)}" for type_, handler in self.exception_handlers.items()]
         return "\n".join(lines)
 
