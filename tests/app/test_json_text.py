@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import json
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -46,6 +49,7 @@ def quick(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "without":
             patch.setattr(json_text, "_quick_reader", lambda: None)
+            patch.setattr(json_text, "_quick_writer", lambda: None)
         else:
             pytest.importorskip("msgspec")
         yield
@@ -133,14 +137,24 @@ def circle() -> list[Any]:
     return value
 
 
-def written(write: Callable[[Any], str], value: object) -> object:
+def written(write: Callable[[Any], str | bytes], value: object) -> object:
     try:
-        return write(value)
+        text = write(value)
+        return text.decode("ascii") if isinstance(text, bytes) else text
     except (TypeError, ValueError, RecursionError) as error:
         return type(error), str(error)
 
 
-@given(VALUES)
+PLAIN = st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text() | st.characters())
+
+
+@given(VALUES | PLAIN)
+@example({"a": 2**64, "b": -(2**63)})
+@example({"a": "\ud800"})
+@example({'\x00\x1f\x7f"\\/': "\b\f\n\r\t\u2028é"})
+@example(dict.fromkeys(map(chr, range(128)), "x"))
+@example({"a": 1.5})
+@example({1: 2})
 @example(float("nan"))
 @example([float("inf")])
 @example({(1, 2): 3})
@@ -156,6 +170,17 @@ def test_it_is_written_as_the_standard_library_writes_it(value: object) -> None:
 def test_the_same_value_again_is_no_circle() -> None:
     inner = [1]
     assert write_json([inner, inner]) == "[[1],[1]]"
+
+
+def test_what_msgspec_alone_could_write_is_refused_with_it_and_without() -> None:
+    for value in (
+        datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC),
+        b"octets",
+        {"a": uuid.uuid4()},
+        decimal.Decimal(1),
+    ):
+        with pytest.raises(TypeError, match="not JSON serializable"):
+            write_json(value)
 
 
 def test_what_is_too_deep_is_refused_as_the_law_refuses_it() -> None:

@@ -111,7 +111,7 @@ class Course:
         """Answer the request.  Raises as `Dispatcher.handle` does."""
         lifetime = self._exchange.lifetime
         try:
-            lifetime.guard(self._timeout)
+            lifetime.guard(self._limit)
             await self._go()
         except BaseException as exc:
             if lifetime.unwinding:
@@ -132,7 +132,7 @@ class Course:
                 self._exchange.continuation = self._conclude
                 return
             if self._owes_after:
-                lifetime.guard(self._timeout)
+                lifetime.guard(trio.current_time() + self._timeout)
                 await self._leave_handler(None)
         await self._finish(response)
 
@@ -183,7 +183,7 @@ class Course:
         if found.timeout != self._timeout:
             self._limit += found.timeout - self._timeout
             self._timeout = found.timeout
-            exchange.lifetime.guard(found.timeout)
+            exchange.lifetime.guard(self._limit)
         if hooks.routing_after is not None:
             where = {"route": found.route, "kwargs": request.match_info, "handler": found.handler}
             await self._tell(hooks.routing_after, request=request, **where)
@@ -201,8 +201,8 @@ class Course:
             exchange.body.on_piece = self._tell_of_piece
         if not planned.route.stream:
             await exchange.lifetime.run(request.receive_body)
-            exchange.lifetime.guard(planned.timeout)
             self._limit = trio.current_time() + planned.timeout  # whose client sends slowly is not slow
+            exchange.lifetime.guard(self._limit)
 
     async def _finish(self, response: Response | None) -> None:
         """Send the response, or what is left of it, and tell that it was sent."""
@@ -328,11 +328,11 @@ class Course:
         try:
             response = await lifetime.run(self._handle, self._request, planned)
         except Exception as exc:
-            lifetime.guard(self._timeout)
+            lifetime.guard(trio.current_time() + self._timeout)
             await self._leave_handler(exc)
             raise
         finally:
-            lifetime.guard(self._timeout)
+            lifetime.guard(trio.current_time() + self._timeout)
         await self._leave_handler(None)
         return response
 
@@ -394,7 +394,7 @@ class Course:
     async def _pass_out(self, response: Response) -> Response:
         """The same outside of the lifetime; the way out has its own time."""
         if self._chain.response or self._hooks.response is not None:
-            self._exchange.lifetime.guard(self._timeout)
+            self._exchange.lifetime.guard(trio.current_time() + self._timeout)
         return await self._depart(response)
 
     async def _depart(self, response: Response) -> Response:

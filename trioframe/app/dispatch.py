@@ -18,6 +18,8 @@ from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
+import trio
+
 from ..errors import HTTPError, MethodNotAllowed, RequestCancelled, ServerError
 from ..http.events import RawHeaders
 from ..http.exchange import Exchange
@@ -126,7 +128,7 @@ class Dispatcher:
         """Wait for receivers that are async, in bounded time."""
         if isawaitable(told):
             lifetime = request.exchange.lifetime
-            lifetime.guard(planned.timeout)
+            lifetime.guard(trio.current_time() + planned.timeout)
             try:
                 await told
             finally:

@@ -2,12 +2,14 @@
 
 `functools.cached_property` needs a ``__dict__``; here the value goes to the slot of the same name behind an underscore.
 An object pays nothing, not even an initialisation, for what nobody asks.
+
+It is a `property`, as CPython gets to one of those sooner than to a descriptor that is written in Python.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar
 
 __all__ = ["lazy"]
 
@@ -15,27 +17,22 @@ T = TypeVar("T")
 
 _EMPTY: Any = object()
 
+if TYPE_CHECKING:
+    lazy = property
+else:
 
-class lazy(Generic[T]):  # noqa: N801  # it is read as a decorator, as `property` is
-    """Decorates a method of no arguments: its result is the attribute, kept in the slot ``_<name>``.
+    def lazy(compute: Callable[[Any], T]) -> property:
+        """Decorates a method of no arguments: its result is the attribute, kept in the slot ``_<name>``.
 
-    If it raises, nothing is kept and the next look computes again.
-    """
+        If it raises, nothing is kept and the next look computes again.
+        """
+        slot = f"_{compute.__name__}"
 
-    def __init__(self, compute: Callable[[Any], T]) -> None:
-        self.__doc__ = compute.__doc__
-        self._compute = compute
-        self._slot = f"_{compute.__name__}"
+        def get(instance: Any) -> T:
+            value = getattr(instance, slot, _EMPTY)
+            if value is _EMPTY:
+                value = compute(instance)
+                setattr(instance, slot, value)
+            return value
 
-    @overload
-    def __get__(self, instance: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, instance: object, owner: type) -> T: ...
-    def __get__(self, instance: object | None, owner: type) -> Self | T:
-        if instance is None:
-            return self
-        value: T = getattr(instance, self._slot, _EMPTY)
-        if value is _EMPTY:
-            value = self._compute(instance)
-            setattr(instance, self._slot, value)
-        return value
+        return property(get, doc=compute.__doc__)

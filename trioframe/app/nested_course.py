@@ -68,7 +68,7 @@ class NestedCourse(Course):
             response = await self.respond()
             await self._leave_handler(RequestCancelled("application"))  # if a middleware has cancelled it by itself
             await self._finish(response)
-            self._exchange.lifetime.guard(self._timeout)
+            self._exchange.lifetime.guard(trio.current_time() + self._timeout)
             return
         raise ServerError("what stands around http.lifecycle has swallowed an exception, and there is no response")
 

@@ -103,21 +103,23 @@ class H1Connection:
     # --- receiving ---------------------------------------------------------------------------------------------------
 
     def receive_data(self, data: bytes) -> None:
-        """Take what was read from the peer; ``b""`` is the end of its stream.  Then ask `next_event`.
-
-        What comes after the peer's last request, or after an error, is dropped.
-        """
+        """Take what was read from the peer, ``b""`` at the end of its stream; then ask `next_event`."""
         if not data:
             self._eof = True
-        elif self._reading < _CLOSED:
+        elif self._reading < _CLOSED:  # what comes behind the last request, or an error, is dropped
             self._inbox.append(data)
 
     def receive_head(self, data: bytes) -> Event:
         """`receive_data` and `next_event` in one, for what is received while a request is awaited."""
-        if data[-4:] == b"\r\n\r\n" and self._reading is _HEAD and not self._inbox.data and not self._cutter.begun:
-            head = recognise(data, self._limits)
+        if self._reading is _HEAD and not self._inbox.data and not self._cutter.begun:
+            if data[-4:] == b"\r\n\r\n":
+                head = recognise(data, self._limits)
+            else:
+                self._inbox.data = data
+                head = self._recognise_head()
             if head is not None:
                 return self._begin_request(head)
+            self._inbox.data = b""
         self.receive_data(data)
         return self.next_event()
 
@@ -276,10 +278,7 @@ class H1Connection:
     def send_response(
         self, status: int, headers: Fields, body: bytes, close: bool = False, reason: str | None = None
     ) -> bytes:
-        """A whole response, to be sent at once.
-
-        Parameters and errors are those of `send_head`; `body` is left out where there must be none.
-        """
+        """A whole response, to be sent at once, without `body` where there must be none; else as `send_head`."""
         state = RESPONSE[self.response_state]
         request = self._head
         if request is not None and reason is None and not (close or self.must_close or self._expecting):

@@ -90,6 +90,8 @@ class Headers:
 
     def __getitem__(self, name: str) -> str:
         """All values of `name` as one (RFC 9110 section 5.3)."""
+        if self._single is not None and (single := self._single.get(_on_the_wire(name))) is not None:
+            return single.decode("latin-1")  # `_value`, without the calls
         name = name.lower()
         value = self._value(name)
         if value is None:
@@ -175,13 +177,14 @@ class MutableHeaders(Headers):
     @property
     def raw(self) -> RawHeaders:
         """All lines as octets."""
-        return tuple(self.encode())
+        lines = [
+            (_encoded_name(name), value.encode("latin-1")) for name, values in self._index.items() for value in values
+        ]
+        return tuple(lines)
 
     def encode(self) -> list[tuple[bytes, bytes]]:
         """The lines for the wire."""
-        return [
-            (_encoded_name(name), value.encode("latin-1")) for name, values in self._index.items() for value in values
-        ]
+        return list(self.raw)
 
     def set(self, name: str, value: str) -> None:
         """Let `name` have this one value.  As everywhere, what cannot be sent is refused and changes nothing."""
@@ -225,6 +228,11 @@ def _field_name(name: str) -> str:
             f"{name[:80]!r} cannot be the name of a header: only letters, digits and !#$%&'*+-.^_`|~"
         )
     return name.lower()
+
+
+@lru_cache(maxsize=512)
+def _on_the_wire(name: str) -> bytes:
+    return name.lower().encode("utf-8")  # beyond Latin-1 it is no name that can come from there
 
 
 @lru_cache(maxsize=512)

@@ -351,13 +351,13 @@ class Lifetime(PeerWatch):
         else:
             self._timer.deadline = cut
 
-    def guard(self, seconds: float) -> None:
-        """Let what stands around the handler end within `seconds`, or else cancel the standing scope, and unwind.
+    def guard(self, until: float) -> None:
+        """Let what stands around the handler end by the time `until`, or else cancel the standing scope, and unwind.
 
         Holds until `guarded` is set to False, or the handler runs.
         """
         if self._standing is not None:
-            self._standing.alarm.deadline = trio.current_time() + seconds
+            self._standing.alarm.deadline = until
             self.guarded = True
 
     async def heed_guard(self) -> None:
