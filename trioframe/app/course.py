@@ -126,7 +126,10 @@ class Course:
         lifetime = self._exchange.lifetime
         response = await self._pass_request_middleware() if self._chain.request else self._automatic
         if response is None:
-            planned = await self._approach_handler()
+            planned = self._planned
+            if planned is None or self._hooks.handler_before is not None or lifetime.unwinding:
+                planned = await self._approach_handler()
+            self._owes_after = self._hooks.handler_after is not None
             response = await lifetime.run_in_turn(self._handle, self._request, planned, self._limit)
             if lifetime.unwinding:
                 self._exchange.continuation = self._conclude
@@ -188,16 +191,15 @@ class Course:
             where = {"route": found.route, "kwargs": request.match_info, "handler": found.handler}
             await self._tell(hooks.routing_after, request=request, **where)
         if exchange.head.content_length != 0:
-            await self._receive_body(found)
+            whole = not found.route.stream and hooks.read_body is None
+            if not (whole and request.take_body(found.request_max_size)):
+                await self._receive_body(found)
 
     async def _receive_body(self, planned: PlannedRoute) -> None:
         """The whole body, unless the route takes it as a stream; cancelled with the request."""
         exchange, request = self._exchange, self._request
-        told = self._hooks.read_body is not None
-        if not (told or planned.route.stream) and request.take_body(planned.request_max_size):
-            return
         self._dispatcher.prepare_body(request, planned)
-        if told:
+        if self._hooks.read_body is not None:
             exchange.body.on_piece = self._tell_of_piece
         if not planned.route.stream:
             await exchange.lifetime.run(request.receive_body)
@@ -209,7 +211,8 @@ class Course:
         exchange, request, lifetime = self._exchange, self._request, self._exchange.lifetime
         if response is not None and not self._departed:
             response = await self._pass_out(response)
-        await lifetime.heed_guard()
+        if lifetime.unwinding:
+            await lifetime.heed_guard()
         lifetime.guarded = False  # sending has limits of its own, and so has who hears of the end
         if request.response_stream is not None or exchange.responded:
             if response is not None and response is not self._response:
@@ -306,7 +309,6 @@ class Course:
         if hooks.handler_before is not None:
             await self._tell(hooks.handler_before, request=self._request)
         await self._exchange.lifetime.heed_guard()
-        self._owes_after = hooks.handler_after is not None
         return planned
 
     async def respond(self) -> Response:
@@ -324,6 +326,7 @@ class Course:
     async def _run_handler(self) -> Response | None:
         lifetime = self._exchange.lifetime
         planned = await self._approach_handler()
+        self._owes_after = self._hooks.handler_after is not None
         lifetime.limit_start(self._limit - trio.current_time())
         try:
             response = await lifetime.run(self._handle, self._request, planned)

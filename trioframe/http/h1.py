@@ -194,22 +194,23 @@ class H1Connection:
         return CLOSED
 
     def _read_length(self) -> Event:
+        return Data(data) if (data := self._take_length()) else self._wait_for_body()
+
+    def _take_length(self) -> bytes:
         data = self._inbox.take(self._unread)
-        if not data:
-            return self._wait_for_body()
-        self._expecting = False
-        self._unread -= len(data)
-        if not self._unread:
-            self._reading = _AT_END
-            self.body_complete = True
-        return Data(data)
+        if data:
+            self._expecting = False
+            self._unread -= len(data)
+            if not self._unread:
+                self._reading = _AT_END
+                self.body_complete = True
+        return data
 
     def take_body(self) -> bytes | None:
         """The whole body, in the place of its events, if its length is known and all of it is here; else None."""
         if self._reading is not _LENGTH or len(self._inbox.data) < self._unread:
             return None
-        event = self._read_length()
-        return event.data if isinstance(event, Data) else None
+        return self._take_length() or None
 
     def _read_chunked(self) -> Event:
         event = self._chunks.next_event(self._inbox)
