@@ -20,6 +20,8 @@ def to_response(result: Any, dumps: Dumps | None = None, who: str = "a handler")
     Raises:
       ServerError: nothing can be made of it.
     """
+    if type(result) is dict:  # the most common one; what else there is is asked for in order
+        return json(result, dumps=dumps)
     match result:
         case Response():
             return result

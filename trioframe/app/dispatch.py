@@ -213,13 +213,13 @@ class Dispatcher:
           ServerError: neither, or both.
           RequestCancelled: it was cancelled, has cleaned up, and there is nobody to answer.
         """
-        if request.responded:
+        if request.response_stream is not None or request.exchange.responded:
             if result is not None:
                 raise ServerError("a handler has called request.respond(), and returned a response as well")
             return None
         if result is None and (reason := request.exchange.lifetime.reason) is not None:
             raise RequestCancelled(reason)
-        return self.to_response(result)
+        return to_response(result, self.app.dumps)
 
     def to_response(self, result: Any, who: str = "a handler") -> Response:
         """See `conversion.to_response`."""
