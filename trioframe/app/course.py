@@ -210,7 +210,9 @@ class Course:
         """Send the response, or what is left of it, and tell that it was sent."""
         exchange, request, lifetime = self._exchange, self._request, self._exchange.lifetime
         if response is not None and not self._departed:
-            response = await self._pass_out(response)
+            if self._chain.response or self._hooks.response is not None:
+                lifetime.guard(trio.current_time() + self._timeout)  # the way out has its own time
+            response = await self._depart(response)
         if lifetime.unwinding:
             await lifetime.heed_guard()
         lifetime.guarded = False  # sending has limits of its own, and so has who hears of the end
@@ -321,7 +323,11 @@ class Course:
             response = await self._run_handler()
         if response is None:  # the handler has sent it
             return cast("Response", self._response)
-        return response if self._departed else await self._pass_out(response)
+        if self._departed:
+            return response
+        lifetime = self._exchange.lifetime
+        lifetime.guard(trio.current_time() + self._timeout)
+        return await self._depart(response)
 
     async def _run_handler(self) -> Response | None:
         lifetime = self._exchange.lifetime
@@ -393,12 +399,6 @@ class Course:
             response = await self._unbroken(self._depart, response)
         self._response = response
         return response
-
-    async def _pass_out(self, response: Response) -> Response:
-        """The same outside of the lifetime; the way out has its own time."""
-        if self._chain.response or self._hooks.response is not None:
-            self._exchange.lifetime.guard(trio.current_time() + self._timeout)
-        return await self._depart(response)
 
     async def _depart(self, response: Response) -> Response:
         """The response as it will be sent."""

@@ -64,6 +64,9 @@ def _start_of_lines(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> by
         return None
     lines = [_status_line(status)]
     for name, value in headers:
+        if name == b"content-type":
+            lines.append(_type_line(value))
+            continue
         beginning = _beginning(name)
         if beginning is None or has_controls(value):  # the law says what is wrong
             return None
@@ -75,6 +78,11 @@ def _start_of_lines(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> by
 @lru_cache(maxsize=256)
 def _status_line(status: int) -> bytes:
     return _compose(status, ()).removesuffix(_LENGTH)
+
+
+@lru_cache(maxsize=256)
+def _type_line(content_type: bytes) -> bytes:
+    return _compose(200, ((b"content-type", content_type),))[len(_status_line(200)) : -len(_LENGTH)]
 
 
 @lru_cache(maxsize=256)
