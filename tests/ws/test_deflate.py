@@ -1,0 +1,254 @@
+"""Compressed messages are read within the limits, and written so that others read them (RFC 7692)."""
+
+from __future__ import annotations
+
+import math
+import tracemalloc
+import zlib
+
+import damage
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from written_frames import BINARY, CONTINUATION, PING, TEXT, frame
+from written_requests import cuts, pieces
+from wsproto.extensions import PerMessageDeflate
+from wsproto.frame_protocol import FrameProtocol, Opcode, RsvBits
+
+from trioframe.ws.bounds import WebSocketLimits
+from trioframe.ws.deflate import Deflate, agree
+from trioframe.ws.events import CLOSED, NEED_DATA, Event, Message, Ping, WebSocketError
+from trioframe.ws.handshake import Extension
+from trioframe.ws.protocol import WebSocketProtocol
+
+COMPRESSED = 4  # the first of the reserved bits
+BAD_BITS = ["", "7", "16", "08", "9.0", "nine", "\u0669"]
+
+
+def server(limit: float = 1 << 20) -> WebSocketProtocol:
+    limits = WebSocketLimits(max_message_size=limit)
+    return WebSocketProtocol(limits, [Deflate(limits)])
+
+
+def sends(protocol: WebSocketProtocol, *received: bytes) -> list[Event]:
+    events: list[Event] = []
+    for octets in received:
+        protocol.receive_data(octets)
+        while (event := protocol.next_event()) is not NEED_DATA:
+            events.append(event)
+    return events
+
+
+def refusal(octets: bytes, limit: float = 1 << 20) -> int:
+    with pytest.raises(WebSocketError) as error:
+        sends(server(limit), octets)
+    return error.value.code
+
+
+def deflated(data: bytes) -> bytes:
+    """As RFC 7692 section 7.2.1 has it."""
+    deflater = zlib.compressobj(wbits=-15)
+    return (deflater.compress(data) + deflater.flush(zlib.Z_SYNC_FLUSH)).removesuffix(b"\x00\x00\xff\xff")
+
+
+class TestAgreeing:
+    @pytest.mark.parametrize(
+        ("parameters", "bits"),
+        [
+            ((), None),
+            ((("client_max_window_bits", None),), None),
+            ((("client_max_window_bits", "8"), ("server_no_context_takeover", None)), None),
+            ((("server_max_window_bits", "9"), ("client_no_context_takeover", None)), "9"),
+            ((("server_max_window_bits", "15"),), "15"),
+        ],
+    )
+    def test_the_answer(self, parameters: tuple[tuple[str, str | None], ...], bits: str | None) -> None:
+        agreed = agree([Extension("permessage-deflate", parameters)], WebSocketLimits())
+        assert agreed is not None
+        answer, extension = agreed
+        takeover = (("server_no_context_takeover", None), ("client_no_context_takeover", None))
+        expected = takeover if bits is None else (*takeover, ("server_max_window_bits", bits))
+        assert answer == Extension("permessage-deflate", expected)
+        assert extension.enabled()
+        assert not extension.offer()
+
+    @pytest.mark.parametrize(
+        "parameters",
+        [
+            (("server_max_window_bits", None),),
+            *(((name, bits),) for name in ("server_max_window_bits", "client_max_window_bits") for bits in BAD_BITS),
+            (("server_max_window_bits", "8"),),
+            (("server_no_context_takeover", "1"),),
+            (("client_no_context_takeover", ""),),
+            (("client_max_window_bits", None), ("client_max_window_bits", "9")),
+            (("other", None),),
+        ],
+    )
+    def test_what_is_declined(self, parameters: tuple[tuple[str, str | None], ...]) -> None:
+        assert agree([Extension("permessage-deflate", parameters)], WebSocketLimits()) is None
+
+    def test_the_first_that_can_be_accepted(self) -> None:
+        offers = [
+            Extension("x-other"),
+            Extension("permessage-deflate", (("server_max_window_bits", "8"),)),
+            Extension("permessage-deflate", (("server_max_window_bits", "10"),)),
+            Extension("permessage-deflate"),
+        ]
+        agreed = agree(offers, WebSocketLimits())
+        assert agreed is not None
+        assert ("server_max_window_bits", "10") in agreed[0].parameters
+
+    def test_nothing_is_offered(self) -> None:
+        assert agree([], WebSocketLimits()) is None
+
+
+class TestReading:
+    def test_the_examples_of_the_rfc(self) -> None:
+        hello = bytes.fromhex("f248cdc9c90700")
+        one = frame(TEXT, hello, reserved=COMPRESSED)
+        two = frame(TEXT, hello[:3], fin=False, reserved=COMPRESSED) + frame(CONTINUATION, hello[3:])
+        stored = frame(TEXT, bytes.fromhex("000500faff48656c6c6f00"), reserved=COMPRESSED)
+        last_block = frame(TEXT, bytes.fromhex("f348cdc9c9070000"), reserved=COMPRESSED)
+        two_blocks = frame(TEXT, bytes.fromhex("f24805000000ffffcac9c90700"), reserved=COMPRESSED)
+        for octets in (one, two, stored, last_block, two_blocks):
+            assert sends(server(), octets) == [Message("Hello")]
+
+    def test_what_is_not_compressed_may_stand_between(self) -> None:
+        octets = frame(TEXT, deflated(b"a"), reserved=COMPRESSED) + frame(TEXT, b"b")
+        assert sends(server(), octets * 2) == [Message("a"), Message("b")] * 2
+
+    def test_a_ping_within_a_message(self) -> None:
+        payload = deflated(b"abcdefgh" * 10)
+        octets = frame(TEXT, payload[:5], fin=False, reserved=COMPRESSED) + frame(PING, b"p")
+        assert sends(server(), octets + frame(CONTINUATION, payload[5:])) == [Ping(b"p"), Message("abcdefgh" * 10)]
+
+    def test_an_empty_message(self) -> None:
+        assert sends(server(), frame(TEXT, b"\x00", reserved=COMPRESSED)) == [Message("")]
+
+    def test_the_last_block(self) -> None:
+        deflater = zlib.compressobj(wbits=-15)
+        payload = deflater.compress(b"abc") + deflater.flush()
+        assert sends(server(), frame(BINARY, payload, reserved=COMPRESSED)) == [Message(b"abc")]
+        assert sends(server(), frame(BINARY, payload + b"\x00", reserved=COMPRESSED)) == [Message(b"abc")]
+        assert refusal(frame(BINARY, payload + b"\x00\x00", reserved=COMPRESSED)) == 1007
+        assert refusal(frame(BINARY, payload + b"a", reserved=COMPRESSED)) == 1007
+
+    @pytest.mark.parametrize("payload", [b"", b"\xff", deflated(b"abc") + b"\x07"])
+    def test_malformed(self, payload: bytes) -> None:
+        assert refusal(frame(BINARY, payload, reserved=COMPRESSED)) == 1007
+
+    @pytest.mark.parametrize("data", [b"Hello", b"abc" * 100, bytes(range(256)) * 2])
+    def test_what_has_no_end(self, data: bytes) -> None:
+        payload = deflated(data)
+        assert sends(server(), frame(BINARY, payload, reserved=COMPRESSED)) == [Message(data)]
+        for end in range(len(payload)):
+            assert refusal(frame(BINARY, payload[:end], reserved=COMPRESSED)) == 1007
+
+    def test_only_a_message_begins_compressed(self) -> None:
+        assert refusal(frame(PING, reserved=COMPRESSED)) == 1002
+        assert refusal(frame(TEXT, fin=False) + frame(CONTINUATION, reserved=COMPRESSED)) == 1002
+        assert refusal(frame(TEXT, reserved=2)) == 1002
+
+    def test_text_that_is_not_utf8(self) -> None:
+        assert refusal(frame(TEXT, deflated(b"\xff"), reserved=COMPRESSED)) == 1007
+
+    @given(st.one_of(st.binary(max_size=300), st.binary(max_size=9).map(lambda data: data * 500)), cuts)
+    def test_what_another_compressed(self, data: bytes, lengths: list[int]) -> None:
+        client = FrameProtocol(client=True, extensions=[wsproto_deflate()])
+        octets = bytes(client.send_data(data[:10], fin=False) + client.send_data(data[10:]))
+        assert sends(server(), *pieces(octets, lengths)) == [Message(data)]
+
+
+def told(protocol: WebSocketProtocol, received: list[bytes]) -> list[object]:
+    """The events, and whether what follows is refused."""
+    events: list[object] = []
+    for octets in received:
+        protocol.receive_data(octets)
+        try:
+            while (event := protocol.next_event()) is not NEED_DATA and event is not CLOSED:
+                events.append(event)
+        except WebSocketError:
+            return [*events, "refused"]
+    return events
+
+
+compressed_frames = st.builds(
+    lambda data, fin: frame(BINARY, deflated(data), fin=fin, reserved=COMPRESSED),
+    st.binary(max_size=30).map(lambda data: data * 3),
+    st.sampled_from([True, True, True, False]),
+)
+
+
+@given(st.lists(st.one_of(compressed_frames, damage.damaged(compressed_frames)), max_size=4), cuts)
+def test_whatever_comes_is_read_or_refused(frames: list[bytes], lengths: list[int]) -> None:
+    octets = b"".join(frames)
+    assert told(server(60), list(pieces(octets, lengths))) == told(server(60), [octets])
+
+
+class TestLimit:
+    @pytest.mark.parametrize("size", [100, 1000, 100_000])
+    def test_the_size_is_that_of_what_is_inflated(self, size: int) -> None:
+        octets = frame(BINARY, deflated(bytes(size)), reserved=COMPRESSED)
+        assert sends(server(size), octets) == [Message(bytes(size))]
+        assert refusal(octets, size - 1) == 1009
+
+    def test_fragments_are_inflated_together(self) -> None:
+        payload = deflated(bytes(1000))
+        octets = frame(BINARY, payload[:4], fin=False, reserved=COMPRESSED) + frame(CONTINUATION, payload[4:])
+        assert sends(server(1000), octets * 2) == [Message(bytes(1000))] * 2
+        assert refusal(octets, 999) == 1009
+
+    def test_no_limit(self) -> None:
+        octets = frame(BINARY, deflated(bytes(1 << 20)), reserved=COMPRESSED)
+        assert sends(server(math.inf), octets) == [Message(bytes(1 << 20))]
+
+    def test_no_more_is_allocated(self) -> None:
+        limit = 1 << 16
+        octets = frame(BINARY, deflated(bytes(1 << 24)), reserved=COMPRESSED)
+        protocol = server(limit)
+        tracemalloc.start()
+        try:
+            with pytest.raises(WebSocketError):
+                sends(protocol, octets)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 4 * limit + 4 * len(octets)
+
+
+class TestWriting:
+    @given(st.one_of(st.text(), st.text(min_size=1, max_size=9).map(lambda text: text * 100)), st.integers(9, 15))
+    def test_what_is_written_is_read(self, text: str, bits: int) -> None:
+        limits = WebSocketLimits()
+        protocol = WebSocketProtocol(limits, [Deflate(limits, bits)])
+        client = FrameProtocol(client=True, extensions=[wsproto_deflate()])
+        client.receive_bytes(
+            protocol.send_message(text)
+            + protocol.send_fragment(text, final=False)
+            + protocol.send_fragment("", final=True)
+            + protocol.send_message("last")
+        )
+        received = [str(frame.payload) for frame in client.received_frames()]
+        assert "".join(received) == text + text + "last"
+
+    def test_what_is_small_is_left_alone(self) -> None:
+        assert server().send_message("a" * 127) == frame(TEXT, b"a" * 127, key=None)
+        assert server().send_message("a" * 128) == frame(TEXT, deflated(b"a" * 128), reserved=COMPRESSED, key=None)
+
+    def test_the_empty_end_of_a_message(self) -> None:
+        protocol = server()
+        protocol.send_fragment("abc", final=False)
+        assert protocol.send_fragment("", final=True) == frame(CONTINUATION, b"\x00", key=None)  # section 7.2.3.6
+
+    def test_control_frames_are_left_alone(self) -> None:
+        no_bits = RsvBits(rsv1=False, rsv2=False, rsv3=False)
+        law = FrameProtocol(client=False, extensions=[])
+        data = bytes(125)
+        assert Deflate(WebSocketLimits()).frame_outbound(law, Opcode.PING, no_bits, data, True) == (no_bits, data)
+
+
+def wsproto_deflate() -> PerMessageDeflate:
+    """The extension of wsproto, agreed upon as ours."""
+    extension = PerMessageDeflate(client_no_context_takeover=True, server_no_context_takeover=True)
+    extension.finalize("permessage-deflate")
+    return extension

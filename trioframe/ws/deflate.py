@@ -1,0 +1,155 @@
+"""Compressed messages: permessage-deflate (RFC 7692).
+
+wsproto has an extension of this name, but inflates without a bound, and after a ping within a compressed message takes
+the rest of it as it is.  So this is our own, in the same two places: the handshake, and the frame decoder of wsproto.
+
+Rules of this file:
+
+* Inflating stops at the limit of a message, before more is allocated: one octet can become a thousand.
+* No context is taken over from one message to the next, in either direction.  It would help small messages that
+  resemble each other, and cost some 300 KiB for each connection, also for one that says nothing.
+* What is small is sent as it is: alone it would hardly shrink.
+* An offer that is not understood to the last parameter is declined, and is no error (section 7.1).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import zlib
+from collections.abc import Iterable
+from typing import Final
+
+from wsproto import extensions
+from wsproto.frame_protocol import FrameDecoder, FrameProtocol, Opcode, RsvBits
+
+from .bounds import NO_BITS, WebSocketLimits, too_large
+from .close_codes import CloseCode
+from .events import WebSocketError
+from .handshake import Extension
+
+__all__ = ["Deflate", "agree"]
+
+_NAME: Final = "permessage-deflate"
+_WIDEST: Final = 15  # a window, as a power of two
+_SMALL: Final = 128  # octets of a message that is not compressed
+
+# zlib writes no window of 8; an offer that asks for one is declined.
+_PARAMETER: Final = re.compile(
+    r"(?:client|server)_no_context_takeover"
+    r"|client_max_window_bits(?:=(?:[89]|1[0-5]))?"
+    r"|server_max_window_bits=(?:9|1[0-5])"
+).fullmatch
+
+_NO_TAKEOVER: Final = (("server_no_context_takeover", None), ("client_no_context_takeover", None))
+
+# What every message ends with, and is not sent (section 7.2.1); and an empty block behind it that is the last.
+_TAIL: Final = b"\x00\x00\xff\xff"
+_END: Final = _TAIL + b"\x01\x00\x00\xff\xff"
+
+_COMPRESSED: Final = RsvBits(rsv1=True, rsv2=False, rsv3=False)
+_Protocol = FrameDecoder | FrameProtocol
+
+
+def agree(offers: Iterable[Extension], limits: WebSocketLimits) -> tuple[Extension, Deflate] | None:
+    """The answer to the first offer that can be accepted, and what it agrees upon; None if there is no such offer.
+
+    Parameters:
+      offers: what the client offers, its favourite first; offers of other extensions are passed over.
+    """
+    for name, parameters in offers:
+        if name == _NAME and _is_understood(parameters):
+            bits = dict(parameters).get("server_max_window_bits")
+            answer = _NO_TAKEOVER if bits is None else (*_NO_TAKEOVER, ("server_max_window_bits", bits))
+            return Extension(_NAME, answer), Deflate(limits, int(bits or _WIDEST))
+    return None
+
+
+def _is_understood(parameters: tuple[tuple[str, str | None], ...]) -> bool:
+    written = (name if value is None else f"{name}={value}" for name, value in parameters)
+    return len(dict(parameters)) == len(parameters) and all(map(_PARAMETER, written))
+
+
+class Deflate(extensions.Extension):
+    """The extension, agreed upon for one connection.
+
+    Parameters:
+      limits: how large a message may be, inflated.
+      window_bits: how far our messages refer back, as a power of two, 9 to 15.
+    """
+
+    name = _NAME
+
+    def __init__(self, limits: WebSocketLimits, window_bits: int = _WIDEST) -> None:
+        self._limits = limits
+        self._window_bits = window_bits
+        self._in_message = False  # the current frame belongs to a message
+        self._inflater: zlib._Decompress | None = None  # of the message that comes, if it is compressed
+        self._room = 0  # octets that it may still become
+        self._deflater: zlib._Compress | None = None  # of the message that is sent in fragments
+
+    def enabled(self) -> bool:
+        """It was agreed upon."""
+        return True
+
+    def offer(self) -> bool:
+        """A server offers nothing."""
+        return False
+
+    def frame_inbound_header(self, proto: _Protocol, opcode: Opcode, rsv: RsvBits, payload_length: int) -> RsvBits:
+        """A frame has been announced; only the first of a message says whether it is compressed (section 6)."""
+        self._in_message = not opcode.iscontrol()
+        if opcode is not Opcode.TEXT and opcode is not Opcode.BINARY:
+            return NO_BITS
+        self._inflater = zlib.decompressobj(-_WIDEST) if rsv.rsv1 else None
+        self._room = int(min(self._limits.max_message_size, sys.maxsize - 1))
+        return _COMPRESSED
+
+    def frame_inbound_payload_data(self, proto: _Protocol, data: bytes) -> bytes:
+        """Some of its payload has come; raises `WebSocketError` if that is malformed or becomes too much."""
+        if not self._in_message or self._inflater is None:
+            return data
+        inflated = self._inflate(self._inflater, data)
+        # Behind a block that says it is the last, there may be one octet of another (section 7.2.3.4).
+        if self._inflater.unused_data not in (b"", b"\x00"):
+            raise _malformed()
+        return inflated
+
+    def frame_inbound_complete(self, proto: _Protocol, fin: bool) -> bytes | None:
+        """The frame has ended; raises `WebSocketError` if what was compressed has not."""
+        if not self._in_message or not fin or self._inflater is None:
+            return None
+        inflated = self._inflate(self._inflater, _END)
+        if not self._inflater.eof:
+            raise _malformed()
+        self._inflater = None
+        return inflated
+
+    def _inflate(self, inflater: zlib._Decompress, data: bytes) -> bytes:
+        try:
+            inflated = inflater.decompress(data, self._room + 1)
+        except zlib.error:
+            raise _malformed() from None
+        self._room -= len(inflated)
+        if self._room < 0:
+            raise too_large(self._limits)
+        return inflated
+
+    def frame_outbound(
+        self, proto: _Protocol, opcode: Opcode, rsv: RsvBits, data: bytes, fin: bool
+    ) -> tuple[RsvBits, bytes]:
+        """What of a frame is sent; each fragment can be inflated when it has come."""
+        if opcode.iscontrol() or (self._deflater is None and fin and len(data) < _SMALL):
+            return rsv, data
+        if self._deflater is None:
+            self._deflater = zlib.compressobj(wbits=-self._window_bits)
+            rsv = rsv._replace(rsv1=True)
+        deflated = self._deflater.compress(data) + self._deflater.flush(zlib.Z_SYNC_FLUSH)
+        if fin:
+            self._deflater = None
+            deflated = deflated.removesuffix(_TAIL)
+        return rsv, deflated
+
+
+def _malformed() -> WebSocketError:
+    return WebSocketError("malformed compressed data", CloseCode.INVALID_DATA)
