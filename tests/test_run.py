@@ -94,6 +94,19 @@ def test_what_has_begun_ends_also_if_the_server_cannot_listen() -> None:
     assert app.moments == ["main_process_start", "main_process_stop"]
 
 
+def test_listeners_that_do_not_end_are_cut_off_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    class Lingering(FakeApp):
+        async def call_listeners(self, moment: str) -> None:
+            await super().call_listeners(moment)
+            if moment == "main_process_stop":
+                await trio.sleep_forever()
+
+    app = Lingering(returns)
+    app.config.CANCEL_GRACE = 0.0
+    run(app)  # type: ignore[arg-type]
+    assert "main_process_stop listeners took longer than CANCEL_GRACE, 0.0 s" in caplog.text
+
+
 # --- signals ----------------------------------------------------------------------------------------------------------
 
 

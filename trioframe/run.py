@@ -115,8 +115,11 @@ async def _main_process(app: App) -> AsyncIterator[None]:
         with app.signals["server.init.after"].connected_to(tell_ready):
             yield
     finally:
-        with trio.move_on_after(app.config.CANCEL_GRACE, shield=True):
+        patience = app.config.CANCEL_GRACE
+        with trio.move_on_after(patience, shield=True) as scope:
             await app.call_listeners("main_process_stop")
+        if scope.cancelled_caught:
+            logger.error("the main_process_stop listeners took longer than CANCEL_GRACE, %s s: cut off", patience)
 
 
 class _Announcement(trio.TaskStatus[Sequence[Listener]]):

@@ -327,6 +327,20 @@ async def test_when_it_stops_every_receiver_is_called(app: App) -> None:
     assert [str(exc) for exc in caught.value.exceptions] == ["cannot"]
 
 
+async def test_the_patience_with_reports_is_what_the_config_says_in_the_end(
+    app: App, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.signal("server.exception.report")
+    async def stall(exception: Exception) -> None:
+        await trio.sleep_forever()
+
+    app.config.RESPONSE_TIMEOUT = 7.0
+    app.compile()
+    start = trio.current_time()
+    await app.report(ValueError())
+    assert trio.current_time() - start == pytest.approx(7.0)
+
+
 async def test_tasks_ticks_and_the_nursery(app: App, autojump_clock: trio.testing.MockClock) -> None:
     met: list[str] = []
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import trio
 from fake_exchange import FakeExchange
+from reported import Reported
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trioframe.app.background import AppTasks, Background, check_async_function
@@ -27,16 +28,6 @@ class Server:
         self.background = background
 
     def stop(self) -> None: ...
-
-
-class Reported:
-    """A hook that remembers what was reported."""
-
-    def __init__(self) -> None:
-        self.errors: list[object] = []
-
-    def __call__(self, **context: object) -> None:
-        self.errors.append(context["exception"])
 
 
 @pytest.fixture
@@ -273,7 +264,7 @@ async def test_one_that_fails_is_reported_and_called_again(
 
     async with serving(tasks):
         await trio.sleep(3.5)
-    assert [error.args for error in reported.errors] == [(1,), (2,), (3,)]  # type: ignore[attr-defined]
+    assert [error.args for error in reported.errors] == [(1,), (2,), (3,)]
 
 
 @pytest.mark.parametrize(

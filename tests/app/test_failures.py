@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from reported import fail_when_cancelled
 
 from trioframe.app.failures import Failures, split_cancelled
 
@@ -50,20 +51,9 @@ async def test_a_cancellation_is_not_kept() -> None:
 async def test_what_fails_beside_a_cancellation_is() -> None:
     failures = Failures()
 
-    async def fail_late() -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            raise ValueError("late")
-
-    async def both() -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(fail_late)
-            nursery.start_soon(trio.sleep_forever)
-
     with trio.CancelScope() as scope:
         scope.cancel()
-        await failures.attempt(both)
+        await failures.attempt(fail_when_cancelled)
     assert scope.cancelled_caught
     with pytest.RaisesGroup(ValueError):
         failures.leave("unused")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,14 @@ import pytest
 import trio
 
 from trioframe.app.report import Reporter
+
+
+class Name(str):
+    """Stands for a request: it reads as it is named, and can be weakly referenced."""
+
+
+class Names(list[str]):
+    """The same, and false if it is empty."""
 
 
 class Told:
@@ -37,7 +46,7 @@ async def test_it_is_logged_with_its_traceback_and_told(
     reporter: Reporter, told: Told, caplog: pytest.LogCaptureFixture
 ) -> None:
     error = ValueError("x")
-    await reporter.report(error, "<Request>")
+    await reporter.report(error, Name("<Request>"))
     (record,) = caplog.records
     assert (record.name, record.levelno, record.getMessage()) == ("trioframe.app", logging.ERROR, "<Request> failed")
     assert record.exc_info is not None
@@ -52,7 +61,7 @@ async def test_without_a_request_the_task_is_named(reporter: Reporter, caplog: p
 
 
 async def test_a_request_that_is_false_is_one(reporter: Reporter, caplog: pytest.LogCaptureFixture) -> None:
-    await reporter.report(ValueError(), [])
+    await reporter.report(ValueError(), Names())
     assert [record.getMessage() for record in caplog.records] == ["[] failed"]
 
 
@@ -65,6 +74,28 @@ async def test_once(reporter: Reporter, told: Told, caplog: pytest.LogCaptureFix
         for _ in range(2):
             await reporter.report(error)
     assert len(told.calls) == len(caplog.records) == 3
+
+
+async def test_once_for_each_request_that_raises_it(
+    reporter: Reporter, told: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    made_once = ValueError()
+    requests = [Name("a"), Name("a"), Name("b")]
+    for request in requests:
+        await reporter.report(made_once, request)
+        await reporter.report(made_once, request)
+        await reporter.report(made_once)  # further up, where the request is not known
+    assert [record.getMessage() for record in caplog.records] == ["a failed", "a failed", "b failed"]
+    assert [id(call["request"]) for call in told.calls] == [id(request) for request in requests]
+
+
+async def test_an_exception_does_not_keep_the_request_it_was_reported_for(caplog: pytest.LogCaptureFixture) -> None:
+    made_once, request = ValueError(), Name("a")
+    gone = weakref.ref(request)
+    caplog.set_level(logging.CRITICAL, "trioframe.app")  # a record would hold what it is about
+    await Reporter("app").report(made_once, request)
+    del request
+    assert gone() is None
 
 
 async def test_equal_is_not_the_same(reporter: Reporter, told: Told) -> None:

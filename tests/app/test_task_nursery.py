@@ -8,20 +8,11 @@ from functools import partial
 
 import pytest
 import trio
+from reported import Reported, fail_when_cancelled
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trioframe.app.report import Reporter
 from trioframe.app.task_nursery import TaskNursery
-
-
-class Reported:
-    """A hook that remembers what was reported."""
-
-    def __init__(self) -> None:
-        self.errors: list[object] = []
-
-    def __call__(self, **context: object) -> None:
-        self.errors.append(context["exception"])
 
 
 @pytest.fixture
@@ -171,19 +162,8 @@ async def test_the_end_of_the_program_goes_out_at_once(
 
 
 async def test_a_group_of_cancellations_ends_nothing(front: TaskNursery, reported: Reported) -> None:
-    async def fail_late() -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            raise ValueError("late")
-
-    async def both() -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(fail_late)
-            nursery.start_soon(trio.sleep_forever)
-
     async with opened(front):
-        front.start_soon(both)
+        front.start_soon(fail_when_cancelled)
         await wait_all_tasks_blocked()
         front.cancel_scope.cancel()
         await wait_all_tasks_blocked()

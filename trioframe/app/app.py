@@ -274,6 +274,7 @@ class App(Declarations):
         if self._plan is None:
             self._plan = compile_app(self)
             self.config.freeze()
+            self._hearing_changed("server.exception.report")  # whose patience has been set only now
         return self._plan
 
     def url_for(self, name: str, /, **params: Any) -> str:

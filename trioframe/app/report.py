@@ -3,7 +3,8 @@
 Rules of this file:
 
 * Each exception is reported once, however many it passes on its way up.  The exception itself carries the mark, so
-  nothing is held longer than it lives.
+  nothing is held longer than it lives.  The mark says for which request: an exception that is made once and raised
+  again and again is news for each of them.
 * The log comes first: it does not wait, so a cancellation cannot keep anything from it.
 * Whoever hears of an exception may fail as well.  That is logged and goes no further; and what fails while somebody is
   being told, in the tasks he starts too, is not told to him again: it would go round for ever.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -49,13 +51,14 @@ class Reporter:
         self._app = app
 
     async def report(self, exception: BaseException, request: object = None) -> None:
-        """Log `exception`, and tell the hook.  Does nothing if it has been reported.
+        """Log `exception`, and tell the hook.  Does nothing if that has been done - for this request, if there is one.
 
         Of a group with cancellations in it, the errors are reported and the rest is raised.
 
         Parameters:
           exception: what was caught.
-          request: which it concerns; None if it was raised by the current task for no request.
+          request: which it concerns, and can be weakly referenced; None if it was raised by the current task for no
+            request.
 
         Raises:
           BaseException: what of `exception` is no `Exception`.
@@ -64,9 +67,8 @@ class Reporter:
         """
         error, fatal = split_fatal(exception)
         try:
-            if error is not None and _log_once(
-                error, trio.lowlevel.current_task().name if request is None else request
-            ):
+            if error is not None and _is_news(error, request):
+                _log(error, trio.lowlevel.current_task().name if request is None else request)
                 await self._tell(error, request)
         finally:
             try:
@@ -90,16 +92,25 @@ class Reporter:
 def _contain(error: Exception | BaseExceptionGroup[BaseException]) -> None:
     """Log what the hook has raised; let only what is nobody's error go on."""
     failure, fatal = split_fatal(error)
-    if failure is not None:
-        _log_once(failure, "a receiver of server.exception.report")
+    if failure is not None and _is_news(failure, None):
+        _log(failure, "a receiver of server.exception.report")
     if fatal is not None:
         raise fatal from None
 
 
-def _log_once(error: Exception, who: object) -> bool:
-    """Log `error`, unless that has been done; whether this was the first time."""
-    if _MARK in error.__dict__:
+def _is_news(error: Exception, request: object) -> bool:
+    """Mark `error` as reported for `request`; whether it was not yet."""
+    seen = error.__dict__.get(_MARK)
+    if seen is not None and (request is None or seen() is request):
         return False
-    error.__dict__[_MARK] = True  # by way of its dictionary: an exception may be a frozen dataclass
-    logger.error("%s failed", who, exc_info=error)
+    # by way of its dictionary: an exception may be a frozen dataclass; weakly: it may outlive its requests by far
+    error.__dict__[_MARK] = _nothing if request is None else weakref.ref(request)
     return True
+
+
+def _nothing() -> None:
+    """What a weak reference to no request would give."""
+
+
+def _log(error: Exception, who: object) -> None:
+    logger.error("%s failed", who, exc_info=error)
