@@ -19,7 +19,7 @@ help:
 	@echo 'make format    mend what lint and formatting can mend by themselves'
 	@echo 'make docs      serve the documentation on http://127.0.0.1:8001'
 	@echo 'make coverage  run the tests with branch coverage'
-	@echo 'make fuzz      search for heads that the fast lane misreads, a minute; make fuzz FUZZ="-max_total_time=600" is longer'
+	@echo 'make fuzz      search for what the fast lanes misread, two minutes; make fuzz FUZZ="-max_total_time=600" is longer'
 	@echo 'make abuse     attack the server and measure it, some 9 minutes; make abuse ATTACKS="--quick" is faster'
 	@echo 'make bench     measure it side by side with its peers, some 15 minutes; make bench BENCH="--quick" is faster'
 	@echo 'make clean     remove everything that is generated, .venv too'
@@ -61,6 +61,7 @@ $(FUZZ_READY): $(READY)
 
 fuzz: $(FUZZ_READY)
 	$(BIN)/python fuzz/head_target.py $(FUZZ)
+	$(BIN)/python fuzz/frames_target.py $(FUZZ)
 
 abuse: $(READY)
 	$(BIN)/python benchmarks/abuse.py $(ATTACKS)

@@ -151,7 +151,7 @@ class Progress:
         if sample.usage.disturbed:
             found.append(f"DISTURBED: waited for its core {sample.usage.waited:.0%} of the time")
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
-        where = f"{sample.workload.name:<12}round {sample.round:<3}{sample.server:<14}"
+        where = f"{sample.workload.name:<14}round {sample.round:<3}{sample.server:<20}"
         say(f"[{len(self._samples):>3}/{self._total} {minutes:>2}:{seconds:02}] {where}{', '.join(found)}")
 
 

@@ -2,7 +2,7 @@
 
 * ``{{ REQUEST_TIMEOUT }}`` becomes the default of that option of `Config`, with its unit.
 * ``{{ options }}`` becomes the table of all options that have an effect.
-* ``{{ server_signals }}`` and ``{{ request_signals }}`` become tables of the reserved signals.
+* ``{{ server_signals }}``, ``{{ request_signals }}`` and ``{{ websocket_signals }}`` become tables of reserved signals.
 * ``{{ way_of_a_request }}`` becomes the picture of it.
 
 An unknown name fails the build.
@@ -30,9 +30,6 @@ WITHOUT_EFFECT = {
     "INSPECTOR_PORT",
     "INSPECTOR_TLS_CERT",
     "INSPECTOR_TLS_KEY",
-    "WEBSOCKET_MAX_SIZE",
-    "WEBSOCKET_PING_INTERVAL",
-    "WEBSOCKET_PING_TIMEOUT",
 }
 
 _MARK = re.compile(r"\{\{ (\w+) \}\}")
@@ -96,5 +93,6 @@ _MADE: dict[str, Callable[[], str]] = {
     "options": _options,
     "server_signals": lambda: _signals("server"),
     "request_signals": lambda: _signals("http"),
+    "websocket_signals": lambda: _signals("websocket"),
     "way_of_a_request": request_picture.draw,
 }

@@ -13,10 +13,12 @@ from trioframe.app.request import Request
 from trioframe.app.route import Route
 from trioframe.config import Config
 from trioframe.errors import LocalProtocolError
+from trioframe.http.alarm import Alarm, Alarms
 from trioframe.http.body import RequestBody
 from trioframe.http.events import RawHeaders, RequestHead
 from trioframe.http.exchange import ConnInfo, Exchange
 from trioframe.http.lifetime import Lifetime
+from trioframe.http.switched import Switched
 
 
 class FakeBody:
@@ -77,6 +79,7 @@ class FakeExchange(Exchange):
         conn = conn or ConnInfo(peername=("203.0.113.9", 4711), sockname=("203.0.113.1", 80))
         super().__init__(head, conn, Lifetime(cast(Any, spawn)))
         self._body = RequestBody(FakeBody(*body))
+        self.alarms = Alarms()
         self.sent: list[tuple[Any, ...]] = []
         self.held: tuple[Any, ...] | None = None
 
@@ -117,6 +120,15 @@ class FakeExchange(Exchange):
         self.sent.append(("end",))
         self.finished = True
         await trio.lowlevel.checkpoint()
+
+    async def switch(self, headers: Sequence[tuple[bytes, bytes]]) -> Switched:
+        raise LocalProtocolError("nobody carries this exchange: it cannot go on in another protocol")
+
+    def open_alarm(self, ring: Callable[[], object]) -> Alarm:
+        return self.alarms.alarm(ring)
+
+    def spawn(self, async_fn: Callable[[], Awaitable[object]]) -> None:
+        raise AssertionError("nobody carries this exchange: it has no connection to start tasks of")
 
     def abandon(self) -> None:
         self.sent.append(("abandoned",))

@@ -1,4 +1,6 @@
-"""An HTTP server framework native to Trio."""
+"""An HTTP and WebSocket server framework native to Trio."""
+
+from typing import TYPE_CHECKING, Any
 
 from .app.app import App
 from .app.request import Request
@@ -29,6 +31,9 @@ from .errors import (
 )
 from .run import run
 
+if TYPE_CHECKING:
+    from .ws.websocket import WebSocket
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -56,6 +61,7 @@ __all__ = [
     "TrioframeError",
     "URLBuildError",
     "Unauthorized",
+    "WebSocket",
     "WebSocketClosed",
     "empty",
     "html",
@@ -65,3 +71,11 @@ __all__ = [
     "run",
     "text",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "WebSocket":  # for annotations; an app without WebSockets needs nothing of what it imports
+        from .ws.websocket import WebSocket  # noqa: PLC0415
+
+        return WebSocket
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

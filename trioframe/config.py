@@ -197,6 +197,22 @@ class Config(OptionTable):
         "s",
         "How often a quiet client is pinged.  Shorter than the time proxies and NATs keep a quiet connection.",
     )
+    WEBSOCKET_MAX_QUEUE = Option(
+        whole(1),
+        16,
+        "messages",
+        "How many wait for a handler that does something else, and together no more than WEBSOCKET_MAX_SIZE.  When "
+        "there is no room nothing more is read, and TCP slows the client.",
+    )
+    WEBSOCKET_MAX_FRAGMENTS = Option(
+        whole(1),
+        1024,
+        "frames",
+        "Into how many one message may be cut; more closes with 1008.  A frame of one byte costs far more than a byte.",
+    )
+    WEBSOCKET_CLOSE_TIMEOUT = Option(
+        WAIT, 5.0, "s", "How long a client may take to answer a close; then the connection is cut."
+    )
     WEBSOCKET_PING_TIMEOUT = Option(
         WAIT, 20.0, "s", "How long to wait for the pong; then the client is gone and the connection closes with 1011."
     )

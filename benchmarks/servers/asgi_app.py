@@ -17,6 +17,8 @@ PIECE = b"x" * (16 * 1024)
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
         await ROUTES[scope["path"]](scope, receive, send)
+    elif scope["type"] == "websocket":
+        await echo(receive, send)
     else:
         await lifespan(receive, send)
 
@@ -44,6 +46,17 @@ async def upload(scope: Scope, receive: Receive, send: Send) -> None:
         size += len(message.get("body", b""))
         more = message.get("more_body", False)
     await answer(send, b"%d" % size, b"text/plain; charset=utf-8")
+
+
+async def echo(receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        text = message.get("text")
+        if text is not None:
+            await send({"type": "websocket.send", "text": text})
+        else:
+            await send({"type": "websocket.send", "bytes": message["bytes"]})
 
 
 async def answer(send: Send, body: bytes, content_type: bytes) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["MIDDLEWARE", "RECEIVERS", "REQUEST_IDS"]
+__all__ = ["MIDDLEWARE", "RECEIVERS", "REQUEST_IDS", "WEBSOCKETS"]
 
 MIDDLEWARE = int(os.environ.get("BENCH_MIDDLEWARE", "0"))
 """How many request middleware that do nothing."""
@@ -17,3 +17,9 @@ RECEIVERS = int(os.environ.get("BENCH_RECEIVERS", "0"))
 
 REQUEST_IDS = "BENCH_REQUEST_IDS" in os.environ
 """Whether one middleware notes the X-Request-ID of each request, and one gives it to the response."""
+
+WEBSOCKETS = "BENCH_WEBSOCKETS" in os.environ
+"""Whether there are WebSockets: `/echo`, and `/broadcast`, where who sends a number has so many messages sent to all.
+
+Asked for, as Sanic speaks HTTP by other means when it has any.
+"""

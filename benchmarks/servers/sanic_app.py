@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import sys
 
-from asked import MIDDLEWARE, RECEIVERS, REQUEST_IDS
+from asked import MIDDLEWARE, RECEIVERS, REQUEST_IDS, WEBSOCKETS
 from order import receipt
-from sanic import HTTPResponse, Request, Sanic, json, raw, text
+from plain_message import MESSAGE
+from sanic import HTTPResponse, Request, Sanic, Websocket, json, raw, text
 
 LARGE = b"x" * 100_000
 PIECE = b"x" * (16 * 1024)
@@ -82,6 +83,26 @@ async def upload(request: Request) -> HTTPResponse:
     async for chunk in request.stream:
         size += len(chunk)
     return text(str(size))
+
+
+if WEBSOCKETS:
+    members: set[Websocket] = set()
+
+    @app.websocket("/echo")
+    async def echo(request: Request, ws: Websocket) -> None:
+        async for message in ws:
+            await ws.send(message)
+
+    @app.websocket("/broadcast")
+    async def broadcast(request: Request, ws: Websocket) -> None:
+        members.add(ws)
+        try:
+            async for message in ws:
+                for _ in range(int(message)):
+                    for member in tuple(members):
+                        await member.send(MESSAGE)
+        finally:
+            members.discard(ws)
 
 
 if __name__ == "__main__":

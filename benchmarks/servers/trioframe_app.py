@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator
+from typing import Any
 
-from asked import MIDDLEWARE, RECEIVERS, REQUEST_IDS
+from asked import MIDDLEWARE, RECEIVERS, REQUEST_IDS, WEBSOCKETS
 from order import Receipt, receipt
+from plain_message import MESSAGE
 
 from trioframe import App, Request, Response, raw, text
 
@@ -78,3 +80,23 @@ async def upload(request: Request) -> str:
     async for chunk in request.stream:
         size += len(chunk)
     return str(size)
+
+
+if WEBSOCKETS:
+    members: set[Any] = set()
+
+    @app.websocket("/echo")
+    async def echo(request: Request, ws: Any) -> None:
+        async for message in ws:
+            await ws.send(message)
+
+    @app.websocket("/broadcast")
+    async def broadcast(request: Request, ws: Any) -> None:
+        members.add(ws)
+        try:
+            async for message in ws:
+                for _ in range(int(message)):
+                    for member in tuple(members):
+                        await member.send(MESSAGE)
+        finally:
+            members.discard(ws)

@@ -42,6 +42,7 @@ UVICORN = (
     "--port",
     "{port}",
 )
+UVICORN_WS = (*UVICORN, "--ws-per-message-deflate", "false", "--ws")
 HYPERCORN = ("--config", "hypercorn.toml", "--bind", "127.0.0.1:{port}")
 GRANIAN = (
     "-m",
@@ -103,7 +104,7 @@ CANDIDATES = _table(
         "hypercorn",
         ("-m", "hypercorn", *HYPERCORN, "asgi_app:app"),
         ("hypercorn.trio",),
-        ("hypercorn", "trio", "h11"),
+        ("hypercorn", "trio", "h11", "wsproto"),
     ),
     Candidate("anycorn", ("-m", "anycorn", *HYPERCORN, "asgi_app:app"), ("anycorn",), ("anycorn", "trio", "anyio")),
     Candidate(
@@ -126,6 +127,36 @@ CANDIDATES = _table(
         ("starlette", "uvicorn", "httptools", "uvloop"),
     ),
     Candidate("granian", (*GRANIAN, "asgi_app:app"), ("granian", "uvloop"), ("granian", "uvloop")),
+    Candidate(
+        "uvicorn-wsproto",
+        (*UVICORN_WS, "wsproto", "asgi_app:app"),
+        ("uvicorn", "httptools", "uvloop", "wsproto"),
+        ("uvicorn", "httptools", "uvloop", "wsproto"),
+    ),
+    Candidate(
+        "uvicorn-websockets",
+        (*UVICORN_WS, "websockets-sansio", "asgi_app:app"),
+        ("uvicorn", "httptools", "uvloop", "websockets", "websockets.speedups"),
+        ("uvicorn", "httptools", "uvloop", "websockets"),
+    ),
+    Candidate(
+        "websockets",
+        ("websockets_asyncio_app.py", "{port}"),
+        ("websockets.asyncio", "websockets.speedups", "uvloop"),
+        ("websockets", "uvloop"),
+    ),
+    Candidate(
+        "websockets-trio",
+        ("websockets_trio_app.py", "{port}"),
+        ("websockets.trio", "websockets.speedups"),
+        ("websockets", "trio"),
+    ),
+    Candidate(
+        "trio-websocket",
+        ("trio_websocket_app.py", "{port}"),
+        ("trio_websocket",),
+        ("trio-websocket", "trio", "wsproto"),
+    ),
     Candidate("stream-limit", ("stream_limit.py", "{port}"), ("trio",), ("trio",), OURS),
     Candidate("epoll-limit", ("epoll_limit.py", "{port}"), ("trio",), ("trio",), OURS),
 )

@@ -1,7 +1,7 @@
 """Two cores: one for the server, one for the load, so that neither takes time from the other.
 
 And how well that went: whether the server's core was busy (if not, the load was the bottleneck), and whether the server
-or this process had to wait for theirs (if so, somebody else was at work on this machine).
+or the load had to wait for theirs (if so, somebody else was at work on this machine).
 
 Linux only: the figures come from ``/proc``.
 """
@@ -49,7 +49,7 @@ class Usage:
 
     Attributes:
       busy: the server's core was.
-      waited: the server, or the load if it is part of this process, could have run and was not let.
+      waited: the server, or the load if it is of ours, could have run and was not let.
     """
 
     busy: float
@@ -68,9 +68,14 @@ class Watch:
         self._core, self._pid = core, pid
         self._before = self._read()
 
-    def usage(self) -> Usage:
+    def usage(self, load_waited: float = 0.0) -> Usage:
+        """Since then.
+
+        Parameters:
+          load_waited: seconds, if the load was another process of ours.
+        """
         idle, total, waited, now = (after - before for after, before in zip(self._read(), self._before, strict=True))
-        return Usage(busy=1 - idle / total if total else 0.0, waited=waited / now)
+        return Usage(busy=1 - idle / total if total else 0.0, waited=(waited + load_waited) / now)
 
     def _read(self) -> tuple[float, float, float, float]:
         [line] = [line for line in Path("/proc/stat").read_text().splitlines() if line.startswith(f"cpu{self._core} ")]

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO
 
@@ -28,7 +28,9 @@ LAST_WORDS = 0.2  # seconds in which a server that failed may log why
 
 
 @contextmanager
-def running(candidate: Candidate, setting: Mapping[str, str], probe: Probe, core: int) -> Iterator[Server]:
+def running(
+    candidate: Candidate, setting: Mapping[str, str], probe: Probe | Callable[[int], None], core: int
+) -> Iterator[Server]:
     """A server that has this in its environment, and has answered the probe as it should.
 
     Raises:
@@ -66,11 +68,14 @@ def _free_port() -> int:
         return port
 
 
-def _first_answer(process: subprocess.Popen[bytes], port: int, probe: Probe) -> None:
+def _first_answer(process: subprocess.Popen[bytes], port: int, probe: Probe | Callable[[int], None]) -> None:
     give_up = time.monotonic() + START_TIMEOUT
     while process.poll() is None and time.monotonic() < give_up:
         try:
-            _ask(port, probe)
+            if isinstance(probe, Probe):
+                _ask(port, probe)
+            else:
+                probe(port)
         except ConnectionRefusedError:  # it does not listen yet
             time.sleep(POLL)
         else:

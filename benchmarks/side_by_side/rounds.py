@@ -62,6 +62,7 @@ def _measured(
     for setting in workload.settings:
         with running(candidate, setting, workload.probe, cores.server) as server:
             watch = Watch(cores.server, server.pid)
-            figures |= workload.measure(server, Round(effort, shown, figures))
-            usages.append(watch.usage())
+            this = Round(effort, shown, figures)
+            figures |= workload.measure(server, this)
+            usages.append(watch.usage(sum(this.waits)))
     return figures, Usage(min(usage.busy for usage in usages), max(usage.waited for usage in usages))

@@ -1,8 +1,8 @@
 """What a workload is: one thing that servers do, how it is put on them, and what is wanted of trioframe there.
 
-A workload is a constant in a file of its own in `workloads/`.  It names the peers that it concerns, a `Probe` that
-every server must pass right before it is measured (nobody's error page is measured), and a function `measure`, which
-loads one running server for a bounded time and returns a figure for each `Line`.
+A workload is a constant in a file of its own in `workloads/`.  It names the peers that it concerns, a probe that every
+server must pass right before it is measured (nobody's error page is measured), and a function `measure`, which loads
+one running server for a bounded time and returns a figure for each `Line`.
 
 It must not know how servers are started, in which order they are measured, nor how results are shown.
 """
@@ -84,11 +84,14 @@ class Round:
       shown: the figures of those that were measured before in this round, by their names.  Peers come in the order of
         the workload, trioframe last.
       so_far: the figures of this server, with the settings before.
+      waits: seconds for which a load that is a process of its own was ready to run and not let; whoever starts one adds
+        them.
     """
 
     effort: Effort
     shown: Mapping[str, Figures]
     so_far: Figures
+    waits: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,8 @@ class Workload:
     Parameters:
       name: for the command line.
       summary: what is done, in a few words.
+      probe: or a function that asks what listens at a port by other means, and raises `BenchmarkError` if the answer is
+        wrong, or `ConnectionRefusedError` if nobody listens yet.
       repeats: how many measurements are made in a round; more where one is short.
       saturates: whether the server's core should be busy all the time; if it is not, the load was too weak.
       settings: what the programs of the servers find in their environment (see `servers/asked.py`).  A measurement goes
@@ -136,7 +141,7 @@ class Workload:
     name: str
     summary: str
     peers: tuple[str, ...]
-    probe: Probe
+    probe: Probe | Callable[[int], None]
     lines: tuple[Line, ...]
     measure: Callable[[Server, Round], Figures]
     repeats: int = 1

@@ -16,11 +16,31 @@ from . import (
     signals,
     startup,
     upload,
+    ws_broadcast,
+    ws_echo,
+    ws_idle,
+    ws_large,
 )
 
 __all__ = ["WORKLOADS"]
 
 WORKLOADS: dict[str, Workload] = {
     module.WORKLOAD.name: module.WORKLOAD
-    for module in (hello, middleware, signals, json_post, large, download, upload, connections, idle, startup, latency)
+    for module in (
+        hello,
+        middleware,
+        signals,
+        json_post,
+        large,
+        download,
+        upload,
+        connections,
+        idle,
+        startup,
+        latency,
+        ws_echo,
+        ws_large,
+        ws_broadcast,
+        ws_idle,
+    )
 }

@@ -1,38 +1,19 @@
-"""Idle keep-alive connections, each of which has had one answer: what it costs to be well known.
-
-Resident memory of the server per connection.  The first few are not counted, as what is loaded and allocated once is
-no cost of a connection.
-"""
+"""Idle keep-alive connections, each of which has had one answer: what it costs to be well known."""
 
 from __future__ import annotations
 
 import socket
-import time
-from contextlib import ExitStack
 
-from attacks.target import Target
+from side_by_side.crowd import memory_of_each
 from side_by_side.workload import BenchmarkError, Figures, Goal, Line, Probe, Round, Server, Workload
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BODY = b"Hello, world!"
-FIRST = 20
-SETTLING = 0.5  # seconds
 TIMEOUT = 10.0  # seconds
 
 
 def measure(server: Server, round: Round) -> Figures:
-    crowd = round.effort.crowd
-    process = Target("127.0.0.1", server.port, server.pid)
-    with ExitStack() as stack:
-        for _ in range(FIRST):
-            stack.enter_context(answered(server.port))
-        before = process.memory()
-        connections = [stack.enter_context(answered(server.port)) for _ in range(crowd)]
-        time.sleep(SETTLING)
-        after = process.memory()
-        for connection in connections[:: crowd // 50]:
-            ask(connection)  # raises if the server has closed it, and so saved its memory
-    return {"memory": (after - before) * 1024 * 1024 / crowd}
+    return {"memory": memory_of_each(server, round.effort.crowd, answered, ask)}
 
 
 def answered(port: int) -> socket.socket:

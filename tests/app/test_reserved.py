@@ -14,7 +14,14 @@ from trio.testing import MockClock
 from trioframe import App
 from trioframe.app.reserved import NAMESPACES, PHASES, RESERVED
 
-REQUESTS = [request_for("/"), request_for("/broken"), request_for("/late"), request_for("/body", "POST", b"abc")]
+REQUESTS = [
+    request_for("/"),
+    request_for("/broken"),
+    request_for("/late"),
+    request_for("/body", "POST", b"abc"),
+    b"GET /websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+]
 
 Sent = list[tuple[str, frozenset[str]]]
 
@@ -40,6 +47,11 @@ def app() -> App:
     @app.post("/body")
     async def body(request: Any) -> str:
         return request.text
+
+    @app.websocket("/websocket")
+    async def websocket(request: Any, ws: Any) -> None:
+        await ws.accept()
+        raise KeyError("broken")
 
     return app
 
@@ -116,4 +128,6 @@ async def test_every_phase_can_be_stood_around(
     await serve(app)
     assert met[0] == met[-1] == "server.lifecycle"
     assert met[1:5] == ["http.lifecycle", "http.handler", "http.handler", "http.lifecycle"]
-    assert len(met) == 2 + 4 * len(REQUESTS)
+    assert len(met) == 2 + 4 * len(REQUESTS) + 2
+    there, back = ["http.lifecycle", "http.handler", "websocket.handler"], ["http.handler", "http.lifecycle"]
+    assert met[-7:] == [*there, "websocket.handler", *back, "server.lifecycle"]

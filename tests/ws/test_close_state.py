@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from trioframe.ws import close_state
-from trioframe.ws.close_state import LOSE, OVER, RECEIVE, RECEIVE_CLOSE, SEND, SEND_CLOSE, SEND_PONG, State
+from trioframe.ws.close_state import ACCEPT, LOSE, OVER, RECEIVE, RECEIVE_CLOSE, SEND, SEND_CLOSE, SEND_PONG, State
 
 STEPS = {
+    "ACCEPT": ACCEPT,
     "SEND": SEND,
     "SEND_PONG": SEND_PONG,
     "SEND_CLOSE": SEND_CLOSE,
@@ -18,7 +19,7 @@ STEPS = {
 
 
 def walk(*steps: dict[State, State]) -> State:
-    state = State.OPEN
+    state = State.CONNECTING
     for step in steps:
         state = step[state]
     return state
@@ -40,7 +41,7 @@ def test_the_table_is_as_it_is_written() -> None:
 
 
 def test_every_state_can_be_reached() -> None:
-    assert {after for step in STEPS.values() for after in step.values()} == set(State)
+    assert {after for step in STEPS.values() for after in step.values()} == set(State) - {State.CONNECTING}
 
 
 def test_what_is_over_stays_over() -> None:
@@ -57,21 +58,21 @@ def test_a_connection_can_be_lost_at_any_time(state: State) -> None:
 
 class TestWays:
     def test_we_close(self) -> None:
-        assert after(SEND, RECEIVE, SEND_CLOSE) == {"SEND_PONG", "RECEIVE_CLOSE", "LOSE"}
-        assert walk(SEND_CLOSE, SEND_PONG, RECEIVE_CLOSE) is State.CLOSED
+        assert after(ACCEPT, SEND, RECEIVE, SEND_CLOSE) == {"SEND_PONG", "RECEIVE_CLOSE", "LOSE"}
+        assert walk(ACCEPT, SEND_CLOSE, SEND_PONG, RECEIVE_CLOSE) is State.CLOSED
 
     def test_the_peer_closes(self) -> None:
-        assert after(RECEIVE_CLOSE) == {"SEND_CLOSE", "LOSE"}
-        assert walk(RECEIVE_CLOSE, SEND_CLOSE) is State.CLOSED
+        assert after(ACCEPT, RECEIVE_CLOSE) == {"SEND_CLOSE", "LOSE"}
+        assert walk(ACCEPT, RECEIVE_CLOSE, SEND_CLOSE) is State.CLOSED
 
     def test_closed_is_not_lost_any_more(self) -> None:
         """The end of the stream is how it has to go on (RFC 6455 section 7.1.1)."""
-        assert walk(SEND_CLOSE, RECEIVE_CLOSE, LOSE) is State.CLOSED
+        assert walk(ACCEPT, SEND_CLOSE, RECEIVE_CLOSE, LOSE) is State.CLOSED
 
-    @pytest.mark.parametrize("steps", [(), (SEND_CLOSE,), (RECEIVE_CLOSE,)])
+    @pytest.mark.parametrize("steps", [(), (ACCEPT,), (ACCEPT, SEND_CLOSE), (ACCEPT, RECEIVE_CLOSE)])
     def test_anything_less_is_lost(self, steps: tuple[dict[State, State], ...]) -> None:
         assert walk(*steps, LOSE) is State.LOST
         assert after(*steps, LOSE) == {"LOSE"}
 
     def test_the_server_closes_the_connection_only_then(self) -> None:
-        assert {walk(SEND_CLOSE, RECEIVE_CLOSE), walk(LOSE)} == OVER
+        assert {walk(ACCEPT, SEND_CLOSE, RECEIVE_CLOSE), walk(LOSE)} == OVER

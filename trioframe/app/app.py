@@ -42,6 +42,7 @@ from .signal_check import check
 from .signal_registry import Signals
 from .state import State
 from .task_nursery import TaskNursery
+from .websocket_hooks import WebSocketHooks, find_websocket_hooks
 
 if TYPE_CHECKING:
     import httpx2
@@ -70,6 +71,7 @@ class App(Declarations):
       ctx: room for the user.
       signals: by name; a `Signal` comes into being when it is first asked for.
       state: counts of what runs now.
+      websocket_hooks: whom to tell of WebSockets.
       thread_limiter: bounds how many handlers that are not async run at once.
 
     Raises:
@@ -98,6 +100,7 @@ class App(Declarations):
         self.ctx = SimpleNamespace()
         self.thread_limiter = trio.CapacityLimiter(self.config.THREAD_LIMIT)
         self.signals = Signals(self, on_change=self._hearing_changed)
+        self.websocket_hooks = WebSocketHooks()
         self.state = State()
         self._reporter = Reporter(self)
         self._tasks = AppTasks(self, self._reporter, self.state)
@@ -196,6 +199,8 @@ class App(Declarations):
         if event.startswith("http."):
             for dispatcher in list(self._dispatchers):
                 dispatcher.listen()
+        elif event.startswith("websocket."):
+            self.websocket_hooks = find_websocket_hooks(self.signals, self.report, self.config.RESPONSE_TIMEOUT)
         elif event == "server.exception.report":
             patience = self.config.RESPONSE_TIMEOUT
             self._reporter.hook = self.signals.hook(event, report=self._reporter.report, patience=patience)
@@ -274,7 +279,11 @@ class App(Declarations):
         if self._plan is None:
             self._plan = compile_app(self)
             self.config.freeze()
-            self._hearing_changed("server.exception.report")  # whose patience has been set only now
+            for event in (
+                "server.exception.report",
+                "websocket.handler.before",
+            ):  # their patience has been set only now
+                self._hearing_changed(event)
         return self._plan
 
     def url_for(self, name: str, /, **params: Any) -> str:

@@ -94,7 +94,7 @@ class PlannedRoute:
 
     def __str__(self) -> str:
         methods = ",".join(sorted(self.methods))
-        how = "" if self.call is self.handler else " (in a thread)"
+        how = "" if self.call is self.handler else " (WebSocket)" if self.route.websocket else " (in a thread)"
         return f"{methods:12} {self.uri:32} {self.name}{how}  {self.route.place or ''}".rstrip()
 
 
@@ -135,6 +135,10 @@ def compile_app(app: App) -> Plan:
     mistakes: list[Mistake] = []
     for route in app.routes:
         mistakes += _check_handler(route)
+        if route.websocket is not None:
+            from .websocket import mistakes_in  # noqa: PLC0415 - most apps have none
+
+            mistakes += mistakes_in(route, route.websocket)
     for middleware in app.declared_middleware:
         mistakes += _check_middleware(middleware)
     for around in app.arounds:
@@ -150,7 +154,8 @@ def compile_app(app: App) -> Plan:
     if mistakes:
         raise CompileError(f"app {app.name!r} has {len(mistakes)} mistake{'s' * (len(mistakes) > 1)}", mistakes)
     chain = arrange(app.declared_middleware, app.arounds)
-    routes = tuple(_plan_route(app, route, chain) for route in app.routes)
+    for_websockets = chain.with_handler_phase("websocket.handler", app.arounds)
+    routes = tuple(_plan_route(app, route, for_websockets if route.websocket else chain) for route in app.routes)
     return Plan(app.name, routes, router, chain, MappingProxyType(handlers))
 
 
@@ -159,7 +164,7 @@ def _plan_route(app: App, route: Route, chain: Chain) -> PlannedRoute:
     default_size = float("inf") if route.stream else config.REQUEST_MAX_SIZE
     return PlannedRoute(
         route=route,
-        call=_call(app, route.handler),
+        call=_call(app, route),
         chain=chain,
         listened=app.is_listened_to,
         request_max_size=default_size if route.request_max_size is None else route.request_max_size,
@@ -169,7 +174,12 @@ def _plan_route(app: App, route: Route, chain: Chain) -> PlannedRoute:
     )
 
 
-def _call(app: App, handler: Callable[..., Any]) -> Endpoint:
+def _call(app: App, route: Route) -> Endpoint:
+    handler = route.handler
+    if route.websocket is not None:
+        from .websocket import websocket_endpoint  # noqa: PLC0415 - most apps have none
+
+        return websocket_endpoint(route, route.websocket, app.config)
     if is_async(handler):
         return handler
 
@@ -199,7 +209,8 @@ def _check_handler(route: Route) -> list[Mistake]:
     if route.template.complaints:  # the router tells; which parameters were meant, nobody knows
         return []
     names = [parameter.name for parameter in route.parameters]
-    return _check_arguments(route.handler, ["request"], names, f"the handler of {route.uri!r}", route.place)
+    positional = ["request"] if route.websocket is None else ["request", "ws"]
+    return _check_arguments(route.handler, positional, names, f"the handler of {route.uri!r}", route.place)
 
 
 def _check_middleware(middleware: Middleware) -> list[Mistake]:

@@ -19,7 +19,7 @@ from .calling import is_async
 from .middleware import Around, Kind, Middleware
 from .patterns import Patterns
 from .place import place_of
-from .route import Route
+from .route import Route, RouteExtra, WebSocketOptions
 
 __all__ = ["Declarations", "DeclaredListener", "ExceptionHandler", "SignalReceiver", "WithPriority"]
 
@@ -108,6 +108,7 @@ class Declarations:
         body_timeout: float | None = None,
         on_disconnect: Literal["cancel", "ignore"] | None = None,
         error_format: Literal["auto", "html", "json", "text"] | None = None,
+        websocket: WebSocketOptions | None = None,
         **ctx: Any,
     ) -> None:
         """Answer requests for `uri` with `handler(request, **parameters)`.
@@ -126,6 +127,7 @@ class Declarations:
           body_timeout: seconds a body may stall, BODY_TIMEOUT by default.
           on_disconnect: what a client that leaves does to the handler, ON_DISCONNECT by default.
           error_format: of error pages.
+          websocket: it is the place of a WebSocket; see `websocket`.
           ctx_<x>: becomes ``route.ctx.<x>``.
 
         Raises:
@@ -151,6 +153,8 @@ class Declarations:
                 body_timeout=body_timeout,
                 on_disconnect=on_disconnect,
                 error_format=error_format,
+                websocket=websocket,
+                extra=RouteExtra(websocket=websocket is not None),
                 ctx=SimpleNamespace(**{key.removeprefix("ctx_"): value for key, value in ctx.items()}),
                 place=place_of(handler),
             )
@@ -192,6 +196,36 @@ class Declarations:
     def options(self, uri: str, **options: Any) -> Callable[[F], F]:
         """Decorates a handler of OPTIONS, in place of the automatic answer; see `add_route`."""
         return self.route(uri, ("OPTIONS",), **options)
+
+    def websocket(
+        self,
+        uri: str,
+        subprotocols: Sequence[str] = (),
+        *,
+        origins: Sequence[str] | None = None,
+        deflate: bool = False,
+        max_size: float | None = None,
+        cancel_on_close: bool = False,
+        **options: Any,
+    ) -> Callable[[F], F]:
+        """Decorates the handler of a WebSocket: ``async def handler(request, ws, **parameters)``.
+
+        Until it is accepted - by the first operation of `ws`, or `ws.accept` - the handler may refuse it: by an
+        `HTTPError`, or by what any handler may return.  When it returns, the WebSocket is closed with 1000.
+
+        Parameters:
+          subprotocols: those that are spoken here, the favourite first.
+          origins: the pages that may connect, as in "https://a.example"; others get 403.  None allows every page.
+          deflate: compress messages with clients that can.
+          max_size: bytes of a message, decompressed; WEBSOCKET_MAX_SIZE by default.
+          cancel_on_close: cancel the handler, as "disconnect", also when the client closes in order; unless it is told so
+            by an operation of `ws`.
+          options: those of `add_route`; `timeout` is for the handshake.
+        """
+        spoken = WebSocketOptions(
+            tuple(subprotocols), None if origins is None else tuple(origins), deflate, max_size, cancel_on_close
+        )
+        return self.route(uri, websocket=spoken, **options)
 
     def exception(self, *types: type[BaseException]) -> Callable[[F], F]:
         """Decorates a handler of exceptions: called with `(request, exception)`.

@@ -57,7 +57,8 @@ class Dispatcher:
     def __init__(self, app: App, plan: Plan) -> None:
         self.app = app
         self.chain = plan.chain
-        self._course = NestedCourse if plan.chain.nested else Course
+        self._nested = any(planned.chain.nested for planned in plan.routes) or plan.chain.nested
+        self._course = NestedCourse if self._nested else Course
         self.response_timeout = app.config.RESPONSE_TIMEOUT
         self._find = plan.router.find
         self._planned = {planned.route: planned for planned in plan.routes}
@@ -75,7 +76,7 @@ class Dispatcher:
             self._change = change = object()
             self._hooks = hooks = find_hooks(self.app.signals, self.app.report, self.response_timeout)
             self._before = hooks.handler_before
-            self._long_way = any(self.chain) or hooks.others
+            self._long_way = self._nested or any(self.chain) or hooks.others
             self._watched = self._long_way or self._before is not None
             if self._change is change:
                 return

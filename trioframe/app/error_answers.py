@@ -84,6 +84,7 @@ class ErrorAnswers:
             response = await self._ask(handler, request, error, self._cancel_grace)
             if exchange.finished:
                 return None
+        await _end_websocket(request, error)
         if error.status == 499 or exchange.responded:
             try:
                 raise error
@@ -101,6 +102,7 @@ class ErrorAnswers:
                     break
         else:
             await self._report(request, error)
+        await _end_websocket(request, error)
         if exchange.responded:
             if not exchange.finished:
                 exchange.abandon()
@@ -148,3 +150,9 @@ class ErrorAnswers:
             logger.info("%r: %s", request, error)
             return
         await self._app.report(error, request)
+
+
+async def _end_websocket(request: Request, error: Exception) -> None:
+    """If the request became a WebSocket, it is told of the error in the words of one."""
+    if request.session is not None:
+        await request.session.end(error)

@@ -81,6 +81,11 @@ class Chain(NamedTuple):
         """Whether something is entered before the handler and left behind it, and has to see how it ended."""
         return bool(self.around or self.lifecycle or self.handler)
 
+    def with_handler_phase(self, phase: str, around: Iterable[Around]) -> Chain:
+        """The same, with what stands around another `phase` as the innermost around the handler."""
+        inner = tuple(one for one in around if one.phase == phase)
+        return self._replace(handler=self.handler + inner) if inner else self
+
 
 def arrange(middleware: Iterable[Middleware], around: Iterable[Around]) -> Chain:
     """The chain of what was declared, in the order of declaration."""

@@ -13,7 +13,6 @@ It must not know how the exchange is carried, nor who calls the handler.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from types import SimpleNamespace
@@ -35,6 +34,7 @@ from .forwarded import Origin, find_origin
 from .json_text import read_json
 from .lazy import lazy
 from .query import parse_query
+from .request_id import request_id
 from .response import OCTETS, WITHOUT_CONTENT, Response
 from .response_stream import ResponseStream, pieces_of
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .course import Course
     from .credentials import Credentials
     from .route import Route
+    from .websocket import Session
 
 __all__ = ["MAX_QUERY_FIELDS", "Request"]
 
@@ -52,9 +53,6 @@ MAX_QUERY_FIELDS = 1000
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 IDEMPOTENT = SAFE | {"PUT", "DELETE"}
 CACHEABLE = frozenset({"GET", "HEAD"})
-
-# Short and without anything that could be taken for more than an id where it is logged.
-_SANE_ID = re.compile(r"[0-9A-Za-z._~+/=:@-]{1,128}")
 
 
 class Request:
@@ -67,6 +65,7 @@ class Request:
       route: the route that matched; None before one has, and where none does.
       match_info: the parameters of the path.
       response_stream: what `respond` has given; None before.
+      session: the WebSocket that it asks for; None if it is no such request, or was refused.
     """
 
     __slots__ = (
@@ -89,6 +88,7 @@ class Request:
         "match_info",
         "response_stream",
         "route",
+        "session",
     )
     _body: bytes
     _receiving: trio.Event
@@ -100,6 +100,7 @@ class Request:
         self.exchange = exchange
         self.course: Course | None = None
         self.response_stream: ResponseStream | None = None
+        self.session: Session | None = None
         self.route = route
         self.match_info = {} if params is None else params
 
@@ -204,12 +205,7 @@ class Request:
     @lazy
     def id(self) -> str:
         """Names the request in logs: the X-Request-ID it came with, if that is short and plain, or a new one."""
-        given = self.headers.get("x-request-id", "")
-        if _SANE_ID.fullmatch(given):
-            return given
-        import uuid  # noqa: PLC0415 - a proxy or nobody gives names to most requests
-
-        return str(uuid.uuid4())
+        return request_id(self.headers.get("x-request-id", ""))
 
     @lazy
     def ctx(self) -> SimpleNamespace:
@@ -383,7 +379,9 @@ class Request:
         return self.response_stream is not None or self.exchange.responded
 
     async def finish_response(self) -> None:
-        """End the response that `respond` has begun, if it has not ended.  Raises what `ResponseStream.eof` does."""
+        """End the response that `respond` has begun, or the WebSocket.  Raises what `ResponseStream.eof` does."""
+        if self.session is not None:
+            await self.session.end()
         if self.response_stream is not None:
             await self.response_stream.eof()
 

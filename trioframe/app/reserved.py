@@ -46,6 +46,7 @@ class Reserved(NamedTuple):
 _APP = {"app": "the app"}
 _REQUEST = {"request": "the `Request`"}
 _CONNECTION = {"conn_info": "the `ConnInfo` of the connection"}
+_WEBSOCKET = {**_REQUEST, "websocket": "the `WebSocket`"}
 _MIDDLEWARE = {**_REQUEST, "response": "the `Response`; None on the way to the handler, unless it ends there"}
 
 RESERVED: Final[Mapping[str, Reserved]] = MappingProxyType(
@@ -122,12 +123,40 @@ RESERVED: Final[Mapping[str, Reserved]] = MappingProxyType(
             {**_REQUEST, "response": "the `Response`", **_CONNECTION},
             notice=True,
         ),
+        # a WebSocket, while the handler of its request runs, and until that has been answered
+        "websocket.handler.before": Reserved(
+            "Before the handler of a WebSocket is called; the handshake is still to be answered.", _WEBSOCKET
+        ),
+        "websocket.connection.open": Reserved("The handshake was accepted.", _WEBSOCKET, notice=True),
+        "websocket.handler.after": Reserved(
+            "The handler has returned, raised, or was cancelled.",
+            {
+                **_WEBSOCKET,
+                "exception": "what it raised, `RequestCancelled` if it was cancelled; None if it has returned",
+            },
+            backwards=True,
+            notice=True,
+        ),
+        "websocket.handler.exception": Reserved(
+            "The handler failed.", {**_WEBSOCKET, "exception": "what was raised"}, backwards=True, notice=True
+        ),
+        "websocket.connection.close": Reserved(
+            "It has ended, after it was open.",
+            {
+                **_WEBSOCKET,
+                "code": "that of the first close frame; 1005 if it had none, 1006 if there was no such frame",
+                "reason": "the words in it",
+            },
+            backwards=True,
+            notice=True,
+        ),
     }
 )
 
 PHASES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "http.handler": "The handler of a request, within all middleware; called with the request.",
+        "websocket.handler": "The handler of a WebSocket, within that; called with the request.",
         "http.lifecycle": "A request, from its beginning to its end; called with the request.",
         "server.lifecycle": "As long as the server serves; called with the app, as `app.lifespan` is.",
     }

@@ -28,7 +28,7 @@ from urllib.parse import unquote
 
 from ..config import ErrorFormat, OnDisconnect
 
-__all__ = ["Parameter", "Route", "RouteExtra", "Slot", "Template", "parse_uri"]
+__all__ = ["Parameter", "Route", "RouteExtra", "Slot", "Template", "WebSocketOptions", "parse_uri"]
 
 # What `url_for` takes beside the parameters.
 RESERVED_NAMES = {"_anchor", "_external", "_host", "_scheme", "_server"}
@@ -83,6 +83,17 @@ class Template(NamedTuple):
         return tuple(parameter for slot in self.segments if isinstance(slot, Slot) for parameter in slot.parameters)
 
 
+@dataclass(frozen=True, slots=True)
+class WebSocketOptions:
+    """What the route of a WebSocket speaks; see `Declarations.websocket`."""
+
+    subprotocols: tuple[str, ...] = ()
+    origins: tuple[str, ...] | None = None
+    deflate: bool = False
+    max_size: float | None = None
+    cancel_on_close: bool = False
+
+
 @dataclass
 class RouteExtra:
     """Facts that the framework keeps about a route; `Route.ctx` is the user's."""
@@ -111,6 +122,7 @@ class Route:
       body_timeout: seconds the body may stand still.
       on_disconnect: what a client that leaves does to the handler.
       error_format: of error pages.
+      websocket: what it speaks, if it is the place of a WebSocket.
       ctx: the user's own facts.
       extra: the framework's facts.
       place: "file.py:12" of the declaration.
@@ -129,6 +141,7 @@ class Route:
     body_timeout: float | None = None
     on_disconnect: OnDisconnect | None = None
     error_format: ErrorFormat | None = None
+    websocket: WebSocketOptions | None = None
     ctx: SimpleNamespace = field(default_factory=SimpleNamespace)
     extra: RouteExtra = field(default_factory=RouteExtra)
     place: str | None = None

@@ -22,9 +22,11 @@ from typing import Any
 
 import trio
 
+from .alarm import Alarm
 from .body import RequestBody
 from .events import RawHeaders, RequestHead
 from .lifetime import Lifetime
+from .switched import Switched
 
 __all__ = ["ConnInfo", "Exchange", "Handler"]
 
@@ -110,6 +112,8 @@ class Exchange(ABC):
       bytes_sent: bytes of response written so far, heads and framing included.
       started_at: `trio.current_time()` when the head was complete.
       on_send: awaited with the octets of each write before they are written; None for nobody.
+      on_drain: called, with nothing to wait for, when the server begins to drain; None for nobody.
+      close_code: how the WebSocket ended that this became, for the log; None as long as it has not.
       at_end: called, in order and in no scope, when the request is over, however it has ended; must not raise.
       continuation: what is left to do outside the standing scope.  Set by a handler that left because of
         `Lifetime.unwinding`; awaited once, by the connection.
@@ -121,6 +125,8 @@ class Exchange(ABC):
     status: int | None = None
     bytes_sent = 0
     on_send: Callable[[bytes | memoryview], Awaitable[None]] | None = None
+    on_drain: Callable[[], object] | None = None
+    close_code: int | None = None
     at_end: Sequence[Callable[[], object]] = ()
     continuation: Callable[[], Awaitable[None]] | None = None
 
@@ -215,6 +221,34 @@ class Exchange(ABC):
     @abstractmethod
     def abandon(self) -> None:
         """The response that has begun will not be completed; the connection ends so that the peer can tell."""
+
+    @abstractmethod
+    async def switch(self, headers: Sequence[tuple[bytes, bytes]]) -> Switched:
+        """Send the 101 for which the request has asked, and go on in another protocol (RFC 9110 section 7.8).
+
+        From then on whoever called it reads, writes and watches; the connection has nothing to say any more.  It lasts
+        as long as the handler and what follows it; set `finished` if it has ended in order.
+
+        Parameters:
+          headers: those of the protocol.
+
+        Raises:
+          LocalProtocolError: the request did not ask for it, has not been read to its end, or has been answered.
+          RequestCancelled: the peer has gone, or reads nothing.
+
+        If cancelled, an unknown part was sent and the connection is closed.
+        """
+
+    @abstractmethod
+    def open_alarm(self, ring: Callable[[], object]) -> Alarm:
+        """An alarm of the server, to be stopped at the end; see `Alarms.alarm`."""
+
+    @abstractmethod
+    def spawn(self, async_fn: Callable[[], Awaitable[object]]) -> None:
+        """Start a task of the connection, that ends with it at the latest.
+
+        What it raises is an error of the server, and ends the connection.
+        """
 
     @abstractmethod
     async def send_informational(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:

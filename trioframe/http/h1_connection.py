@@ -53,7 +53,7 @@ class Observer(Protocol):
 
     @property
     def record(self) -> Callable[[Exchange], None] | None:
-        """Called with each exchange that is over; None if nobody wants to know."""
+        """Called with each exchange that is over, or goes on in another protocol; None if nobody wants to know."""
 
     def rejected(self, conn: ConnInfo, error: RemoteProtocolError, status: int) -> None:
         """Input was refused before it became an exchange."""
@@ -73,6 +73,7 @@ class H1Driver:
       scope, alarm, task: what is lent to each request; see `standing.Standing`.
       exchange: the request that is served, None between two.
       closing: whether the response now sent is the connection's last.
+      draining: whether no request follows the one that is served.
       now: `trio.current_time`, on a shorter way.
     """
 
@@ -98,6 +99,7 @@ class H1Driver:
         self.wire = H1Connection(settings.limits)
         self.writer = Writer(transport, settings.send_timeout)
         self.spawn = spawn
+        self.alarms = alarms
         self.alarm = alarms.alarm(self._ring)
         self.exchange: H1Exchange | None = None
         self.closing = False
@@ -107,7 +109,7 @@ class H1Driver:
         self._record = observer.record
         self._requests = 0
         self._max_requests = settings.max_requests
-        self._draining = False
+        self.draining = False
         self._cancelled = False  # by the server, that is past waiting
         self._pending = False  # something of the next request is here
         self._waiting = False  # for a head
@@ -137,7 +139,7 @@ class H1Driver:
             await close_now(self.transport)
 
     async def _linger(self, patience: float) -> None:
-        patience = min(patience, DRAIN_LINGER if self._draining else math.inf, self.settings.linger_timeout)
+        patience = min(patience, DRAIN_LINGER if self.draining else math.inf, self.settings.linger_timeout)
         with trio.CancelScope(deadline=self.now() + patience) as self._parting:
             await self.transport.linger()
 
@@ -224,7 +226,7 @@ class H1Driver:
     def _begin_to_wait(self) -> bool:
         """Set the alarm for the next head; whether one is to be waited for."""
         self._idle = not self._pending
-        if self._idle and self._draining:
+        if self._idle and self.draining:
             return False
         settings = self.settings
         patience = settings.keep_alive_timeout if self._idle and self._requests else settings.request_timeout
@@ -235,7 +237,7 @@ class H1Driver:
     def _give_up_waiting(self) -> float:
         """The wait for a head was cancelled: an idle connection just ends."""
         self._waiting = False
-        if self._idle or self._draining:
+        if self._idle or self.draining:
             return GOODBYE
         raise RemoteProtocolError("the head of the request did not arrive in time", 408)
 
@@ -327,6 +329,11 @@ class H1Driver:
             return False
         return not (self.closing or self.writer.broken or self.wire.must_close or lifetime.lost)
 
+    def switched(self, exchange: H1Exchange) -> None:
+        """The connection speaks another protocol, until `exchange` is over."""
+        if self._record is not None:
+            self._record(exchange)
+
     def _report(self, exchange: H1Exchange, error: Exception | BaseExceptionGroup[BaseException]) -> None:
         """Log what a handler should have answered itself; raise what is not ours to stop."""
         report, fatal = split_fatal(error)
@@ -379,15 +386,17 @@ class H1Driver:
 
     def drain(self) -> None:
         """Let the request that runs be the last; an idle connection closes now."""
-        self._draining = self.closing = True
+        self.draining = self.closing = True
         if self._waiting and self._idle:
             self._stop_waiting("the server is stopping")
         if self._parting is not None:
             self._parting.deadline = min(self._parting.deadline, trio.current_time() + DRAIN_LINGER)
+        if self.exchange is not None and self.exchange.on_drain is not None:
+            self.exchange.on_drain()
 
     def cancel(self) -> None:
         """Cancel the request that runs, as "shutdown"; a head half received is given up."""
-        self._draining = self.closing = self._cancelled = True
+        self.draining = self.closing = self._cancelled = True
         if self._waiting:
             self._stop_waiting("the server is stopping")
         if self.exchange is not None:

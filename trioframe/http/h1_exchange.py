@@ -12,17 +12,19 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 import trio
 
 from ..errors import LocalProtocolError
+from .alarm import Alarm
 from .body import RequestBody
 from .events import RawHeaders, RequestHead
 from .exchange import Exchange
 from .h1_body import H1Body
 from .lifetime import Lifetime
+from .switched import Switched
 
 if TYPE_CHECKING:
     from .h1_connection import H1Driver
@@ -184,6 +186,28 @@ class H1Exchange(Exchange):
         await trio.lowlevel.checkpoint_if_cancelled()
         self._check()
         await self._write(self._connection.wire.send_informational(status, headers))
+
+    async def switch(self, headers: Sequence[tuple[bytes, bytes]]) -> Switched:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._check()
+        connection = self._connection
+        data = connection.wire.send_switch(101, headers)
+        self._begin(101)
+        await self._write(data)
+        connection.switched(self)
+        return Switched(
+            connection.transport,
+            connection.writer,
+            connection.wire.leftover(),
+            connection.settings.buffer_size,
+            connection.draining,
+        )
+
+    def open_alarm(self, ring: Callable[[], object]) -> Alarm:
+        return self._connection.alarms.alarm(ring)
+
+    def spawn(self, async_fn: Callable[[], Awaitable[object]]) -> None:
+        self._connection.spawn(async_fn)
 
     def abandon(self) -> None:
         self._abandoned = True

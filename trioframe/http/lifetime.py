@@ -318,6 +318,15 @@ class Lifetime(PeerWatch):
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel(reason="their work is not wanted any more")
 
+    def owns(self, task: trio.lowlevel.Task) -> bool:
+        """Whether `task` is the handler, or descends from it or from `nursery`."""
+        hosts = (self._task, None if self._nursery is None else self._nursery.host)
+        ancestor: trio.lowlevel.Task | None = task
+        while ancestor is not None and ancestor not in hosts:
+            nursery = ancestor.parent_nursery
+            ancestor = None if nursery is None else nursery.parent_task
+        return ancestor is not None
+
     def cancellable(self) -> Cancellable:
         """A block that a cancellation of the request ends, raising `RequestCancelled` there."""
         return Cancellable(self)

@@ -52,6 +52,11 @@ class PeerWatch(ABC):
         self.lost = True
         self._mark_disconnected()
 
+    def peer_left(self) -> None:
+        """The peer has left, as it may, or as everybody knows already: it is only noted."""
+        self.disconnected = True
+        self.end()
+
     def peer_stalled(self) -> None:
         """The peer reads nothing any more, and has been given up."""
         self.lost = True
@@ -94,8 +99,7 @@ class PeerWatch(ABC):
         await self.left.wait()
 
     def _mark_disconnected(self) -> None:
-        self.disconnected = True
-        self.end()
+        self.peer_left()
         if self.running and self.on_disconnect == "cancel":
             self._begin_disconnected()
 

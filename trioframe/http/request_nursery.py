@@ -44,6 +44,9 @@ class RequestNursery:
     Parameters:
       spawn: starts the host in the connection's nursery.
       child_failed: called once, when a child has failed.
+
+    Attributes:
+      host: the task that holds the children, while it does.
     """
 
     __slots__ = (
@@ -56,10 +59,12 @@ class RequestNursery:
         "_queued",
         "_released",
         "cancel_scope",
+        "host",
     )
 
     def __init__(self, spawn: Spawn, child_failed: Callable[[], None]) -> None:
         self.cancel_scope = trio.CancelScope()
+        self.host: trio.lowlevel.Task | None = None
         self._child_failed = child_failed
         self._nursery: trio.Nursery | None = None
         self._queued: list[Callable[[trio.Nursery], None]] = []
@@ -162,6 +167,7 @@ class RequestNursery:
     # --- the host ----------------------------------------------------------------------------------------------------
 
     async def _host(self) -> None:
+        self.host = trio.lowlevel.current_task()
         try:
             with self.cancel_scope:
                 async with trio.open_nursery() as nursery:
@@ -179,7 +185,7 @@ class RequestNursery:
             if cancelled is not None:
                 raise cancelled from None
         finally:
-            self._nursery = None
+            self.host = self._nursery = None
             self._opened.set()
             self._done.set()
 

@@ -9,11 +9,13 @@ Rules:
 * `watch` names one listener at a time; a peer that has already gone is reported to a new listener at once.
 * The listener is called synchronously, from whatever task found out, and must not block.
 * FIN is reported when it is seen: by the reactor at once, by a reader behind what it has read ahead; a reset at once.
+* Whoever answers a peer also while nobody waits for its bytes names what is to be called when some have come.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
@@ -64,6 +66,13 @@ class Transport(trio.abc.Stream):
     @abstractmethod
     def watch(self, listener: PeerListener | None) -> None:
         """Report the peer's going to `listener` from now on; None for nobody."""
+
+    def when_readable(self, call: Callable[[], object] | None) -> None:
+        """Call `call` whenever bytes, or the end, have come while no task waits for them; None for nobody.
+
+        It is called synchronously, must not block, and takes them by `receive_nowait`, until that is None.  A transport
+        that only knows how to wait never calls it.
+        """
 
     @abstractmethod
     async def linger(self) -> None:

@@ -46,7 +46,7 @@ class Writer:
         if self.broken or (lifetime is not None and lifetime.lost):
             raise RequestCancelled((lifetime.reason if lifetime is not None else None) or "disconnect")
 
-    def write_nowait(self, data: bytes | memoryview, lifetime: Lifetime, more: bool = False) -> int:
+    def write_nowait(self, data: bytes | memoryview, lifetime: Lifetime | None = None, more: bool = False) -> int:
         """How many bytes of `data` left without waiting; the rest has to follow by `write`.  Raises as `write`.
 
         To be called behind `check`.  For `more` see `Transport.send_nowait`.
@@ -55,9 +55,10 @@ class Writer:
             sent = self._transport.send_nowait(data, more)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             self.broken = True
-            lifetime.peer_reset()
+            if lifetime is not None:
+                lifetime.peer_reset()
             raise RequestCancelled("disconnect") from exc
-        if sent and lifetime.ebb is not None:
+        if sent and lifetime is not None and lifetime.ebb is not None:
             lifetime.sent()
         return sent
 

@@ -34,7 +34,7 @@ import contextlib
 import logging
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, cast
 
 import trio
@@ -146,6 +146,7 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
         "_gone",
         "_half_closed",
         "_listener",
+        "_on_readable",
         "_reactor",
         "_readable",
         "_reader",
@@ -169,6 +170,7 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
         self._corked = False  # the last bytes sent may wait for more
         self._eof_sent = False
         self._listener: PeerListener | None = None
+        self._on_readable: Callable[[], object] | None = None
         self._half_closed = False
         self._gone = False
 
@@ -179,6 +181,11 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
         if self._half_closed and listener is not None:
             self._report(listener)
 
+    def when_readable(self, call: Callable[[], object] | None) -> None:
+        self._on_readable = call
+        if call is not None and self._readable and self._reader is None:
+            call()
+
     def _report(self, listener: PeerListener) -> None:
         if self._gone:
             listener.peer_reset()
@@ -187,21 +194,24 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
 
     def _tell(self, events: int) -> None:
         """What the kernel has to say."""
+        gone = events & (_HALF_CLOSED | _GONE)
+        if gone:  # known before anybody reads: behind what is read, the end is to be read
+            self._half_closed = True
+            self._gone = self._gone or bool(events & _GONE)
         if events & _READABLE:
             self._readable = True
             if self._reader is not None:
                 task, self._reader = self._reader, None  # `_wake_reader`, without the call: most events are this one
                 reschedule(task, _TRY_AGAIN)
+            elif self._on_readable is not None:
+                self._on_readable()
         if events & _WRITABLE:
             if self._sending:  # who waits to send has the turn: until its task runs, nobody sends in front of it
                 self._wake_writer()
             else:
                 self._writable = True
-        if events & (_HALF_CLOSED | _GONE):
-            self._half_closed = True
-            self._gone = self._gone or bool(events & _GONE)
-            if self._listener is not None:
-                self._report(self._listener)
+        if gone and self._listener is not None:
+            self._report(self._listener)
 
     # --- receiving ---------------------------------------------------------------------------------------------------
 

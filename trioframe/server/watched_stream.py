@@ -19,6 +19,7 @@ It must not know HTTP.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import trio
 
@@ -54,6 +55,7 @@ class WatchedStream(Transport):
         self._read_ahead_size = read_ahead
         self._spawn = spawn
         self._listener: PeerListener | None = None
+        self._on_readable: Callable[[], object] | None = None
         self._reading_ahead = False
         self._reader = trio.CancelScope()
         self._reader_done = trio.Event()
@@ -74,6 +76,11 @@ class WatchedStream(Transport):
             self._reading_ahead = True
             self._spawn(self._read_ahead)
         self._tell()
+
+    def when_readable(self, call: Callable[[], object] | None) -> None:
+        self._on_readable = call
+        if call is not None and (self._buffer or self._ended):
+            call()
 
     def _tell(self) -> None:
         if self._ended and self._listener is not None:
@@ -100,7 +107,10 @@ class WatchedStream(Transport):
         else:
             self._buffer += data
             self._ended = not data
+        is_awaited = bool(self._changed)
         self._changed.unpark_all()
+        if self._on_readable is not None and not is_awaited:
+            self._on_readable()
         self._tell()
 
     # --- trio.abc.Stream ---------------------------------------------------------------------------------------------
@@ -113,6 +123,12 @@ class WatchedStream(Transport):
             await trio.lowlevel.cancel_shielded_checkpoint()
         while not self._buffer and not self._ended:
             await self._changed.park()
+        return self._take_or_end(max_bytes)
+
+    def receive_nowait(self, max_bytes: int) -> bytes | None:
+        return self._take_or_end(max_bytes) if self._buffer or self._ended else None
+
+    def _take_or_end(self, max_bytes: int | None) -> bytes:
         if self._buffer:
             return self._take(max_bytes)
         if self._error is not None:

@@ -25,7 +25,16 @@ from typing import Final
 from ..errors import LocalProtocolError
 from .events import WebSocketError
 
-__all__ = ["CloseCode", "answer_code", "check_reason", "decode_close", "encode_close", "may_receive", "may_send"]
+__all__ = [
+    "CloseCode",
+    "answer_code",
+    "check_reason",
+    "decode_close",
+    "encode_close",
+    "fitting_reason",
+    "may_receive",
+    "may_send",
+]
 
 
 class CloseCode(IntEnum):
@@ -85,6 +94,11 @@ def check_reason(reason: str) -> bytes:
             f"the reason of a close frame has {len(octets)} bytes in UTF-8, and there is room for {_MAX_REASON_SIZE}"
         )
     return octets
+
+
+def fitting_reason(text: str) -> str:
+    """As much of `text` as a close frame has room for."""
+    return text.encode("utf-8", "replace")[:_MAX_REASON_SIZE].decode("utf-8", "ignore")
 
 
 def encode_close(code: int, reason: str = "") -> bytes:

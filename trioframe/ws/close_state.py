@@ -2,13 +2,14 @@
 
 Each side sends one close frame, and after that no message.  The one who sends the second only answers.
 
-    step           OPEN            CLOSE_SENT  CLOSE_RECEIVED  CLOSED  LOST
-    SEND           OPEN            -           -               -       -
-    SEND_PONG      OPEN            CLOSE_SENT  -               -       -
-    SEND_CLOSE     CLOSE_SENT      -           CLOSED          -       -
-    RECEIVE        OPEN            -           -               -       -
-    RECEIVE_CLOSE  CLOSE_RECEIVED  CLOSED      -               -       -
-    LOSE           LOST            LOST        LOST            CLOSED  LOST
+    step           CONNECTING  OPEN            CLOSE_SENT  CLOSE_RECEIVED  CLOSED  LOST
+    ACCEPT         OPEN        -               -           -               -       -
+    SEND           -           OPEN            -           -               -       -
+    SEND_PONG      -           OPEN            CLOSE_SENT  -               -       -
+    SEND_CLOSE     -           CLOSE_SENT      -           CLOSED          -       -
+    RECEIVE        -           OPEN            -           -               -       -
+    RECEIVE_CLOSE  -           CLOSE_RECEIVED  CLOSED      -               -       -
+    LOSE           LOST        LOST            LOST        LOST            CLOSED  LOST
 
 A row is a dictionary: ``step[state]`` is the state after it, and ``state in step`` asks whether it can be taken.  Where
 it cannot, nobody is at fault, as either side may close at any time:
@@ -24,20 +25,24 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
-__all__ = ["LOSE", "OVER", "RECEIVE", "RECEIVE_CLOSE", "SEND", "SEND_CLOSE", "SEND_PONG", "State"]
+__all__ = ["ACCEPT", "LOSE", "OVER", "RECEIVE", "RECEIVE_CLOSE", "SEND", "SEND_CLOSE", "SEND_PONG", "State"]
 
 
 class State(IntEnum):
     """How far a WebSocket has come to its end."""
 
-    OPEN = 0
-    CLOSE_SENT = 1  # we close, and wait for the answer
-    CLOSE_RECEIVED = 2  # the peer closes, and waits for ours
-    CLOSED = 3  # both close frames have passed: it ended cleanly
-    LOST = 4  # it ended in any other way
+    CONNECTING = 0  # the handshake of the peer is still to be answered
+    OPEN = 1
+    CLOSE_SENT = 2  # we close, and wait for the answer
+    CLOSE_RECEIVED = 3  # the peer closes, and waits for ours
+    CLOSED = 4  # both close frames have passed: it ended cleanly
+    LOST = 5  # it ended in any other way
 
 
-_OPEN, _CLOSE_SENT, _CLOSE_RECEIVED, _CLOSED, _LOST = State
+_CONNECTING, _OPEN, _CLOSE_SENT, _CLOSE_RECEIVED, _CLOSED, _LOST = State
+
+# The 101 was sent.
+ACCEPT: Final = {_CONNECTING: _OPEN}
 
 # A message, a part of one, or a ping.  A peer that has closed need not read the rest of a message, though section 5.5.1
 # would let us finish it; so we do not.
@@ -48,8 +53,15 @@ SEND_CLOSE: Final = {_OPEN: _CLOSE_SENT, _CLOSE_RECEIVED: _CLOSED}
 # A message, or a part of one.  Who has closed does not wait for any; those on the way are dropped.
 RECEIVE: Final = {_OPEN: _OPEN}
 RECEIVE_CLOSE: Final = {_OPEN: _CLOSE_RECEIVED, _CLOSE_SENT: _CLOSED}
-# The stream ended or broke, the peer broke the protocol (section 7.1.7), or did not answer in time.
-LOSE: Final = {_OPEN: _LOST, _CLOSE_SENT: _LOST, _CLOSE_RECEIVED: _LOST, _CLOSED: _CLOSED, _LOST: _LOST}
+# The handshake was refused, the stream ended or broke, the peer broke the protocol (section 7.1.7) or was too late.
+LOSE: Final = {
+    _CONNECTING: _LOST,
+    _OPEN: _LOST,
+    _CLOSE_SENT: _LOST,
+    _CLOSE_RECEIVED: _LOST,
+    _CLOSED: _CLOSED,
+    _LOST: _LOST,
+}
 
 # Where the server closes the connection below, without waiting for the client to do it: who closes first has to keep
 # the connection in mind for a while, and that should be the server (section 7.1.1).

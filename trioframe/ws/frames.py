@@ -17,7 +17,6 @@ from __future__ import annotations
 from typing import Final
 
 from ..errors import LocalProtocolError
-from .events import Message
 from .masking import unmask
 
 __all__ = ["LARGEST", "recognise", "write", "write_control"]
@@ -36,13 +35,13 @@ _LONG: Final = 126
 _LONGEST: Final = 0xFFFF
 
 
-def recognise(data: bytes | bytearray, largest: float) -> tuple[Message, int] | None:
+def recognise(data: bytes | bytearray, largest: float) -> tuple[str | bytes, int] | None:
     """Read the message at the front of `data`; None for whatever is not plain.
 
     Parameters:
       largest: octets of payload beyond which a message is not plain.
 
-    Returns the message, and the octets that its frame takes.
+    Returns the message - text is str, binary is bytes - and the octets that its frame takes.
     """
     if len(data) < 6 or (data[0] != _TEXT and data[0] != _BINARY):
         return None
@@ -60,9 +59,9 @@ def recognise(data: bytes | bytearray, largest: float) -> tuple[Message, int] | 
         return None
     payload = unmask(data[start:end], data[start - 4 : start])
     if data[0] == _BINARY:
-        return Message(payload), end
+        return payload, end
     try:
-        return Message(payload.decode()), end
+        return payload.decode(), end
     except UnicodeDecodeError:
         return None
 

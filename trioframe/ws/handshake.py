@@ -34,7 +34,16 @@ from ..http.events import RawHeaders, RequestHead
 from ..http.fields import TOKEN, Fields, field_name
 from ..http.headers import Headers
 
-__all__ = ["Extension", "Offer", "accept", "check_origin", "choose_subprotocol", "read_offer"]
+__all__ = [
+    "Extension",
+    "Offer",
+    "accept",
+    "check_origin",
+    "choose_subprotocol",
+    "is_origin",
+    "is_subprotocol",
+    "read_offer",
+]
 
 _VERSION: Final = "13"
 
@@ -213,6 +222,16 @@ def _read_origin(text: str) -> tuple[str, str, int | None] | None:
         return None
     port = int(match["port"]) if match["port"] else _DEFAULT_PORTS.get(match["scheme"])
     return match["scheme"], match["host"], port
+
+
+def is_origin(text: str) -> bool:
+    """Whether `text` is an origin that could be allowed: scheme, host and perhaps port, without a path."""
+    return _read_origin(text) is not None
+
+
+def is_subprotocol(text: str) -> bool:
+    """Whether `text` could be a subprotocol: a token."""
+    return _is_token(text) is not None
 
 
 def choose_subprotocol(offer: Offer, supported: Sequence[str]) -> str | None:

@@ -40,6 +40,9 @@ class WebSocketProtocol:
     Parameters:
       limits: sizes the peer must keep to.
       extensions: of wsproto, as they were accepted in the handshake.  They have to bound what they allocate.
+
+    Attributes:
+      drained: whether nothing can be said before more is received: the last word was `NEED_DATA`.
     """
 
     __slots__ = (
@@ -47,30 +50,37 @@ class WebSocketProtocol:
         "_decoder",
         "_eof",
         "_extended",
+        "_extensions",
         "_failure",
         "_inbox",
         "_largest_plain",
+        "_limits",
         "_messages",
         "_parts",
         "_plain",
         "_sending",
         "_streamed",
         "_writer",
+        "drained",
     )
 
     def __init__(self, limits: WebSocketLimits, extensions: Sequence[Extension] = ()) -> None:
+        self._limits = limits
+        self._extensions = extensions
         self._extended = bool(extensions)
         self._largest_plain = min(frames.LARGEST, limits.max_message_size)
         self._inbox = Inbox()
-        self._decoder = FrameDecoder(client=False, extensions=[*extensions, Bounds(limits)])
-        self._messages = MessageDecoder()
+        self.drained = True
+        # What is wsproto's is made when it is first needed: most connections only speak in plain frames.
+        self._decoder: FrameDecoder | None = None
+        self._messages: MessageDecoder | None = None
+        self._writer: FrameProtocol | None = None
         self._plain = not self._extended  # the lane may look at what is in the inbox
         self._parts: io.StringIO | io.BytesIO | None = None  # of a message that is not whole
         self._streamed = False  # fragments of the current message were given away
         self._eof = False
         self._closed = False
         self._failure: tuple[str, int] | None = None
-        self._writer = FrameProtocol(client=False, extensions=list(extensions))  # its receiving half is not used
         self._sending: bool | None = None  # whether the message that was begun is text; None if there is none
 
     # --- receiving ---------------------------------------------------------------------------------------------------
@@ -80,10 +90,26 @@ class WebSocketProtocol:
 
         What comes after the peer's close, or after an error, is dropped.
         """
+        self.drained = False
         if not data:
             self._eof = True
         elif not self._closed:
             self._inbox.append(data)
+
+    def receive_message(self, data: bytes) -> str | bytes | None:
+        """As `receive_data`, but a plain message at its front is given at once; None: ask `next_event`.
+
+        The short way of what most reads are: one small message, and nothing before or behind it.
+        """
+        if self.drained and self._plain and (plain := frames.recognise(data, self._largest_plain)):
+            message, size = plain
+            if size != len(data):
+                self.drained = False
+                self._inbox.append(data)
+                self._inbox.discard(size)
+            return message
+        self.receive_data(data)
+        return None
 
     def next_event(self) -> Event:
         """What the received bytes mean, one event at a time; a `Message` when it is whole.
@@ -148,40 +174,39 @@ class WebSocketProtocol:
             return self._ask_wsproto()
         message, size = plain
         self._inbox.discard(size)
-        return message
+        return Message(message)
 
     def _ask_wsproto(self) -> Event:
+        if self._decoder is None or self._messages is None:
+            self._decoder = FrameDecoder(client=False, extensions=[*self._extensions, Bounds(self._limits)])
+            self._messages = MessageDecoder()
         self._decoder.receive_bytes(self._inbox.take(len(self._inbox)))
         while (frame := self._decoder.process_buffer()) is not None:
-            event = _READERS[frame.opcode](self, frame)
+            event = _READERS[frame.opcode](self, frame, self._messages)
             if event is not None:
                 return event
-        self._plain = not self._extended and self._is_at_rest()
+        self._plain = not self._extended and _is_at_rest(self._decoder, self._messages)
         return self._wait()
 
     def _wait(self) -> Event:
         if self._eof:
             self._end()
             return CLOSED
+        self.drained = True
         return NEED_DATA
 
-    def _is_at_rest(self) -> bool:
-        """Whether all that wsproto was given ended with a message."""
-        decoder = self._decoder
-        return self._messages.opcode is None and decoder.header is None and len(decoder.buffer) == 0
-
-    def _read_data(self, frame: Frame) -> Fragment | None:
-        part = self._messages.process_frame(frame)
+    def _read_data(self, frame: Frame, messages: MessageDecoder) -> Fragment | None:
+        part = messages.process_frame(frame)
         data = cast("str | bytes", part.payload)
         return Fragment(data, part.message_finished) if data or part.message_finished else None
 
-    def _read_ping(self, frame: Frame) -> Ping:
+    def _read_ping(self, frame: Frame, _: MessageDecoder) -> Ping:
         return Ping(cast("bytes", frame.payload))
 
-    def _read_pong(self, frame: Frame) -> Pong:
+    def _read_pong(self, frame: Frame, _: MessageDecoder) -> Pong:
         return Pong(cast("bytes", frame.payload))
 
-    def _read_close(self, frame: Frame) -> Close:
+    def _read_close(self, frame: Frame, _: MessageDecoder) -> Close:
         code, reason = decode_close(cast("bytes", frame.payload))
         self._end()
         return Close(int(code), reason)
@@ -189,6 +214,7 @@ class WebSocketProtocol:
     def _end(self) -> None:
         """Nothing more is read."""
         self._closed = True
+        self.drained = False
         self._inbox = Inbox()
         self._parts = None
         self._streamed = False
@@ -204,6 +230,8 @@ class WebSocketProtocol:
         self._collect(last)
         whole, self._parts = self._parts.getvalue(), None
         return whole
+
+    # --- sending -----------------------------------------------------------------------------------------------------
 
     # --- sending -----------------------------------------------------------------------------------------------------
 
@@ -230,6 +258,8 @@ class WebSocketProtocol:
         text = isinstance(data, str)
         if self._sending is not None and text is not self._sending:
             raise LocalProtocolError("a message is either text or binary: its fragments must be all str or all bytes")
+        if self._writer is None:  # whose receiving half is not used
+            self._writer = FrameProtocol(client=False, extensions=list(self._extensions))
         try:
             frame = self._writer.send_data(data, final)
         except UnicodeEncodeError:
@@ -263,6 +293,11 @@ class WebSocketProtocol:
         return frames.write_control(Opcode.CLOSE, encode_close(code, reason))
 
 
+def _is_at_rest(decoder: FrameDecoder, messages: MessageDecoder) -> bool:
+    """Whether all that wsproto was given ended with a message."""
+    return messages.opcode is None and decoder.header is None and len(decoder.buffer) == 0
+
+
 def _explain(failure: ParseFailed) -> str:
     # The words of the decoder tell a position within what came last, which means nothing to anybody.
     return "text that is not UTF-8" if isinstance(failure.__context__, UnicodeDecodeError) else str(failure)
@@ -270,7 +305,7 @@ def _explain(failure: ParseFailed) -> str:
 
 _NO_UNICODE: Final = "text that holds half of a surrogate pair has no UTF-8 and cannot be sent"
 
-_READERS: Final[dict[Opcode, Callable[[WebSocketProtocol, Frame], Event | None]]] = {
+_READERS: Final[dict[Opcode, Callable[[WebSocketProtocol, Frame, MessageDecoder], Event | None]]] = {
     Opcode.CONTINUATION: WebSocketProtocol._read_data,
     Opcode.TEXT: WebSocketProtocol._read_data,
     Opcode.BINARY: WebSocketProtocol._read_data,

@@ -1,0 +1,1 @@
+"""WebSockets as their load sees them, and the loads: wrk knows none."""

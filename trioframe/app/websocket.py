@@ -1,0 +1,210 @@
+"""What the route of a WebSocket runs: the handshake, the handler, and what the peer is told when that has ended.
+
+    the handler has                                     the peer gets
+    returned                                            a close with 1000, accepted if it was not
+    returned a response, raised, before it accepted     that response, as of any route
+    raised `HTTPError` of 400 to 499                    a close with 1008 and its message
+    raised                                              a close with 1011
+    let `WebSocketClosed` through                       nothing more: the WebSocket has ended
+    been cancelled: the server stops                    a close with 1001
+    been cancelled otherwise                            a close with 1011; nothing, if the peer has gone
+
+Rules of this file:
+
+* The request is one like any other: middleware, signals and exception handlers stand around it, and the 101 is a
+  response that they see.
+* The handler runs in the lifetime of the request.  What tells of its end and closes the WebSocket does not.
+
+It must not know frames.  It is imported for apps that have a WebSocket, as others need nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
+
+from ..config import Config
+from ..errors import HTTPError, Mistake, RequestCancelled, ServerError, WebSocketClosed
+from ..http.headers import HeaderInput, MutableHeaders
+from ..http.switched import Switched
+from ..ws import deflate
+from ..ws.bounds import WebSocketLimits
+from ..ws.close_codes import CloseCode, fitting_reason
+from ..ws.handshake import (
+    Extension,
+    Offer,
+    accept,
+    check_origin,
+    choose_subprotocol,
+    is_origin,
+    is_subprotocol,
+    read_offer,
+)
+from ..ws.terms import WebSocketTerms
+from ..ws.websocket import WebSocket
+from .calling import is_async
+from .response import Response
+from .response_stream import send
+from .route import Route, WebSocketOptions
+from .signal_hook import Hook
+
+if TYPE_CHECKING:
+    from .request import Request
+
+__all__ = ["Session", "mistakes_in", "websocket_endpoint"]
+
+
+def websocket_endpoint(route: Route, options: WebSocketOptions, config: Config) -> Callable[..., Awaitable[Any]]:
+    """What the dispatcher awaits in the place of the handler of a WebSocket."""
+    size = config.WEBSOCKET_MAX_SIZE if options.max_size is None else options.max_size
+    terms = WebSocketTerms(
+        limits=WebSocketLimits(size, config.WEBSOCKET_MAX_FRAGMENTS),
+        max_queue=config.WEBSOCKET_MAX_QUEUE,
+        ping_interval=config.WEBSOCKET_PING_INTERVAL,
+        ping_timeout=config.WEBSOCKET_PING_TIMEOUT,
+        close_timeout=config.WEBSOCKET_CLOSE_TIMEOUT,
+        linger_timeout=config.LINGER_TIMEOUT,
+        cancel_on_close=options.cancel_on_close,
+    )
+
+    async def serve_websocket(request: Request, **params: Any) -> Any:
+        offer = read_offer(request.exchange.head)
+        check_origin(offer, options.origins)
+        session = request.session = Session(request, offer, options, terms)
+        return await session.run(route.handler, params)
+
+    return serve_websocket
+
+
+def mistakes_in(route: Route, options: WebSocketOptions) -> list[Mistake]:
+    """What is wrong with the declaration of a WebSocket."""
+    found = []
+    if callable(route.handler) and not is_async(route.handler):
+        found.append(f"the handler of the WebSocket at {route.uri!r} must be async")
+    found += [
+        f"{name!r} cannot be a subprotocol: it has to be a token, of letters, digits and some signs"
+        for name in options.subprotocols
+        if not is_subprotocol(name)
+    ]
+    found += [
+        f"{origin!r} is no origin: write scheme://host or scheme://host:port, without a path"
+        for origin in options.origins or ()
+        if not is_origin(origin)
+    ]
+    return [Mistake(what, route.place) for what in found]
+
+
+class Session:
+    """One WebSocket and its request."""
+
+    __slots__ = ("_agreed", "_hooks", "_is_closed", "_offer", "_owes_after", "_request", "websocket")
+
+    def __init__(self, request: Request, offer: Offer, options: WebSocketOptions, terms: WebSocketTerms) -> None:
+        self._request = request
+        self._offer = offer
+        self._hooks = request.app.websocket_hooks
+        self._agreed: tuple[Extension, ...] = ()
+        self._owes_after = False  # the end of the handler is still to be told
+        self._is_closed = False
+        deflated = deflate.agree(offer.extensions, terms.limits) if options.deflate else None
+        if deflated is not None:
+            self._agreed = (deflated[0],)
+        self.websocket = WebSocket(
+            request.exchange,
+            terms,
+            self._accept,
+            opened=None if self._hooks.opened is None else partial(self._tell, self._hooks.opened),
+            subprotocol=choose_subprotocol(offer, options.subprotocols),
+            extensions=() if deflated is None else (deflated[1],),
+        )
+
+    # --- within the lifetime -----------------------------------------------------------------------------------------
+
+    async def run(self, handler: Callable[..., Awaitable[Any]], params: dict[str, Any]) -> Any:
+        """Run the handler; what is left to be answered in HTTP, None if nothing is."""
+        websocket, request = self.websocket, self._request
+        await self._tell(self._hooks.before)
+        self._owes_after = True
+        try:
+            result = await handler(request, websocket, **params)
+        except WebSocketClosed:
+            if not websocket.closed:  # that was another one
+                raise
+            result = None
+        except BaseExceptionGroup as group:
+            if not websocket.closed or (rest := group.split(WebSocketClosed)[1]) is not None:
+                raise
+            result = rest
+        if websocket.accepted and result is not None:
+            raise ServerError(
+                f"the handler of a WebSocket returned {type(result).__name__}, and nothing can be answered any more: "
+                "return a response only before the WebSocket is accepted"
+            )
+        if result is None and not request.responded:
+            await websocket.accept()
+        if self._hooks.after is not None:
+            with request.shielded(request.app.config.RESPONSE_TIMEOUT):
+                await self._leave(None)
+        return result
+
+    async def _accept(self, headers: HeaderInput) -> Switched:
+        request, exchange = self._request, self._request.exchange
+        fields = MutableHeaders(headers)
+        if request.course is not None:
+            response = await request.course.depart(_Switching(fields))
+            if response.status != _Switching.code:
+                await send(exchange, response)
+                raise WebSocketClosed(CloseCode.ABNORMAL_CLOSURE, "refused by a middleware")
+            fields = response.headers
+        websocket = self.websocket
+        return await exchange.switch(
+            accept(self._offer, subprotocol=websocket.subprotocol, extensions=self._agreed, headers=fields.raw)
+        )
+
+    # --- behind it ---------------------------------------------------------------------------------------------------
+
+    async def end(self, error: Exception | None = None) -> None:
+        """The handler has ended, with `error` if it failed or was cancelled: tell it, and close.  In bounded time."""
+        websocket = self.websocket
+        await self._leave(error)
+        if websocket.accepted and not self._is_closed:
+            self._is_closed = True
+            await websocket.finish(*_farewell(error))
+            await self._tell(self._hooks.closed, code=websocket.close_code, reason=websocket.close_reason)
+
+    async def _leave(self, error: Exception | None) -> None:
+        if self._owes_after:
+            self._owes_after = False
+            await self._tell(self._hooks.after, exception=error)
+            if error is not None and not isinstance(error, RequestCancelled):
+                await self._tell(self._hooks.exception, exception=error)
+
+    async def _tell(self, hook: Hook | None, **context: object) -> None:
+        if hook is not None:
+            told = hook(request=self._request, websocket=self.websocket, **context)
+            if told is not None and isawaitable(told):
+                await told
+
+
+class _Switching(Response):
+    """The 101, as middleware sees it."""
+
+    __slots__ = ()
+    code = 101
+
+    def __init__(self, headers: HeaderInput) -> None:
+        super().__init__(b"", headers=headers)
+        self._status = self.code
+
+
+def _farewell(error: Exception | None) -> tuple[int, str]:
+    """See the table at the top."""
+    if error is None:
+        return CloseCode.NORMAL_CLOSURE, ""
+    if isinstance(error, RequestCancelled) and error.reason == "shutdown":
+        return CloseCode.GOING_AWAY, "the server is stopping"
+    if isinstance(error, HTTPError) and error.status < 500:
+        return CloseCode.POLICY_VIOLATION, fitting_reason(error.message)
+    return CloseCode.INTERNAL_ERROR, ""

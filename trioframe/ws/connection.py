@@ -1,0 +1,313 @@
+"""What a WebSocket does by itself: it keeps the time, and comes to its end.
+
+One alarm keeps the time; what it rings for depends on the state:
+
+    state           set to                                      what is done
+    CONNECTING      a moment after the handler was called       the handshake is accepted: the handler does not refuse
+    OPEN            when the peer has been silent for long      it is pinged; and behind a ping, given up
+    CLOSE_SENT      as long as an answer may take               the connection is lost
+    CLOSED, LOST    at once                                     the handler still runs: the connection is hung up
+
+Rules of this file:
+
+* What may be sent and received tells `close_state`.  The code is that of the first close frame, whoever has sent it.
+* Who sits in an operation of the WebSocket learns from it that the WebSocket has ended.  Who does not is cancelled if
+  the connection was lost; after a clean close only where that is wanted.
+* Time in which nothing was read does not count against the peer.
+* Nothing here waits, but for the tasks that the alarm starts.
+
+It must not know how frames are encoded, nor what a handler is.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Never
+
+import trio
+from wsproto.extensions import Extension
+
+from ..errors import WebSocketClosed
+from ..http.closing import close_now
+from ..http.exchange import Exchange
+from ..http.switched import Switched
+from .close_codes import CloseCode, answer_code
+from .close_state import ACCEPT, LOSE, OVER, RECEIVE_CLOSE, SEND_CLOSE, State
+from .events import Close
+from .outbox import Outbox
+from .pings import Pings
+from .reading import Reading
+from .terms import WebSocketTerms
+
+__all__ = ["Broken", "Connection", "Ended"]
+
+ACCEPT_PATIENCE = 1.0  # seconds a handler has to refuse the handshake, before it is taken to accept it
+PASSES = 5  # of the scheduler, in which what has come already is read, through however many tasks it goes
+
+
+class Ended(WebSocketClosed, trio.EndOfChannel):
+    """Closed in order: for users of a channel, its end."""
+
+
+class Broken(WebSocketClosed, trio.BrokenResourceError):
+    """Nothing can be sent any more, or the connection was lost."""
+
+
+class Connection(Reading):
+    """The inner half of a `WebSocket`; a `PeerListener`.
+
+    Parameters are those of `Reading`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_alarm",
+        "_close_code",
+        "_close_reason",
+        "_ended",
+        "_finishing",
+        "_hung_up",
+        "_occupants",
+        "_pong_due",
+        "_told_peer",
+    )
+
+    def __init__(self, exchange: Exchange, terms: WebSocketTerms, extensions: Sequence[Extension] = ()) -> None:
+        super().__init__(exchange, terms, extensions)
+        self._alarm = exchange.open_alarm(self._ring)
+        self._alarm.deadline = self._now() + ACCEPT_PATIENCE
+        self._pong_due: float | None = None
+        self._occupants: tuple[trio.lowlevel.Task, ...] = ()  # in operations other than receiving and sending
+        self._close_code: int | None = None
+        self._close_reason = ""
+        self._told_peer = False  # why it was given up
+        self._ended: trio.Event | None = None
+        self._finishing = False  # the handler has ended
+        self._hung_up: trio.Event | None = None
+        exchange.at_end = (*exchange.at_end, self._detach)
+
+    # --- the beginning, and the end of all ---------------------------------------------------------------------------
+
+    @abstractmethod
+    async def accept(self) -> None:
+        """Accept the handshake."""
+
+    @abstractmethod
+    async def accept_silently(self) -> None:
+        """Accept the handshake for a handler that has not refused it."""
+
+    def _begin(self, switched: Switched) -> None:
+        """The 101 was sent."""
+        exchange, transport = self._exchange, switched.transport
+        self._state = ACCEPT[self._state]
+        self._transport = transport
+        self._receive_some = transport.receive_some
+        self._buffer_size = switched.buffer_size
+        self._outbox = Outbox(switched.writer, exchange.spawn, self._lose)
+        self._heard_at = self._now()
+        self._alarm.deadline = self._heard_at + self._terms.ping_interval
+        if switched.leftover:
+            self._wire.receive_data(switched.leftover)
+        exchange.on_drain = self._go_away
+        if switched.draining:
+            self._go_away()
+        transport.watch(self)
+        transport.when_readable(self._bytes_came)
+
+    def _detach(self) -> None:
+        """The request is over, and with it all of this."""
+        if self._state not in OVER:
+            self._note(CloseCode.ABNORMAL_CLOSURE, "")
+            self._state = LOSE[self._state]
+            self._wake()
+        self._alarm.stop()
+        if hasattr(self, "_outbox"):
+            self._exchange.bytes_sent += self._outbox.sent
+            self._exchange.close_code = self._close_code
+            self._transport.when_readable(None)
+
+    # --- keeping the time --------------------------------------------------------------------------------------------
+
+    def _ring(self) -> None:
+        """See the table at the top."""
+        exchange = self._exchange
+        if self._state is State.OPEN:
+            self._keep_alive()
+        elif self._state is State.CONNECTING:
+            if exchange.lifetime.running and not exchange.responded:
+                exchange.lifetime.nursery.start_soon(self.accept_silently)
+        elif self._state in OVER:
+            self._hung_up = trio.Event()
+            exchange.spawn(self._hang_up)
+        else:
+            self._lose()
+
+    def _keep_alive(self) -> None:
+        now, terms = self._now(), self._terms
+        if self._pong_due is None:
+            if (quiet_until := self._heard_at + terms.ping_interval) > now:
+                self._alarm.deadline = quiet_until
+                return
+            payload, _ = self._add_ping()
+            self._pong_due = self._alarm.deadline = now + terms.ping_timeout
+            self._outbox.send_soon(self._wire.send_ping(payload))
+        elif self._was_heard:
+            self._pong_due = None
+            self._alarm.deadline = self._heard_at + terms.ping_interval
+        elif not self._paused:  # else there will be a new deadline when reading goes on
+            self._exchange.spawn(self._doubt)
+
+    def _resume(self) -> None:
+        if self._pong_due is not None:  # nobody could have seen the pong so far
+            self._pong_due = self._alarm.deadline = self._now() + self._terms.ping_timeout
+
+    @property
+    def _was_heard(self) -> bool:
+        """Whether anything has come since the ping; it need not be the pong."""
+        return self._pong_due is None or self._heard_at > self._pong_due - self._terms.ping_timeout
+
+    async def _doubt(self) -> None:
+        """The pong is late; or we are, and it is here already."""
+        for _ in range(PASSES):
+            await trio.lowlevel.checkpoint()
+        if self._state is not State.OPEN:
+            return
+        if self._was_heard or self._paused:
+            self._keep_alive()
+            return
+        self._fail(CloseCode.INTERNAL_ERROR, "no answer to a ping in time")
+        self._lose()
+
+    def _add_ping(self, payload: bytes | None = None) -> tuple[bytes, trio.Event]:
+        if self._pings is None:
+            self._pings = Pings()
+        return self._pings.add(payload)
+
+    def _give_up_ping(self, payload: bytes) -> None:
+        if self._pings is not None:
+            self._pings.give_up(payload)
+
+    # --- ending ------------------------------------------------------------------------------------------------------
+
+    def _close_now(self, code: int, reason: str) -> None:
+        """Begin to close.  Raises `LocalProtocolError` for what cannot be sent; then nothing has happened."""
+        frame = self._wire.send_close(code, reason)
+        self._state = SEND_CLOSE[self._state]
+        self._note(code, reason)
+        self._alarm.deadline = self._now() + self._terms.close_timeout
+        self._outbox.send_soon(frame)
+
+    def _go_away(self) -> None:
+        """The server drains."""
+        if self._state in SEND_CLOSE:
+            self._close_now(CloseCode.GOING_AWAY, "the server is stopping")
+
+    def _close_with(self, close: Close) -> None:
+        self._send_answers()
+        self._state = RECEIVE_CLOSE[self._state]
+        self._note(close.code, close.reason)
+        if self._state in SEND_CLOSE:
+            self._outbox.send_soon(self._wire.send_close(answer_code(close.code)))
+            self._state = SEND_CLOSE[self._state]
+        self._end(clean=True)
+
+    def _fail(self, code: int, reason: str) -> None:
+        # RFC 6455 section 7.1.7
+        if self._state in SEND_CLOSE:
+            self._outbox.send_soon(self._wire.send_close(code, reason))
+        self._told_peer = True
+        self._note(code, reason)
+        self._state = LOSE[self._state]
+        self._end(clean=False)
+
+    def _lose(self) -> None:
+        if self._state not in OVER:
+            self._note(CloseCode.ABNORMAL_CLOSURE, "")
+            self._state = LOSE[self._state]
+            self._end(clean=False)
+        self._told_peer = False
+        if not self._transport.close_nowait() and not self._exchange.over:
+            self._exchange.spawn(partial(close_now, self._transport))
+
+    def _note(self, code: int, reason: str) -> None:
+        if self._close_code is None:
+            self._close_code, self._close_reason = int(code), reason
+
+    def _end(self, *, clean: bool) -> None:
+        """It is over: tell everybody whom it concerns."""
+        lifetime = self._exchange.lifetime
+        self._wake()
+        # If the handler ends with it, so does the connection, before this rings.
+        self._alarm.deadline = math.inf if self._finishing else self._now()
+        if self._is_told() or (clean and not self._terms.cancel_on_close):
+            lifetime.peer_left()
+        elif not clean:
+            lifetime.peer_reset()
+        else:
+            lifetime.peer_left()
+            if lifetime.on_disconnect == "cancel":
+                lifetime.cancel("disconnect")
+
+    def _is_told(self) -> bool:
+        """Whether a task of the request sits in an operation, and so will be told.  Others may sit there as well."""
+        return self._receiving or any(map(self._exchange.lifetime.owns, [*self._occupants, *self._outbox.waiting]))
+
+    @contextmanager
+    def _occupying(self) -> Iterator[None]:
+        """The current task will be told that it has ended."""
+        task = trio.lowlevel.current_task()
+        self._occupants = (*self._occupants, task)
+        try:
+            yield
+        finally:
+            self._occupants = tuple(other for other in self._occupants if other is not task)
+
+    def _raise_closed(self, kind: type[WebSocketClosed] = Broken) -> Never:
+        code = CloseCode.ABNORMAL_CLOSURE if self._close_code is None else self._close_code
+        raise kind(code, self._close_reason)
+
+    def _wake(self) -> None:
+        if self._ended is not None:
+            self._ended.set()
+        if self._pings is not None:
+            self._pings.give_up()
+
+    async def _wait_ended(self) -> None:
+        """Wait until it is over; what comes is read meanwhile.  No checkpoint if it is."""
+        if self._state not in OVER:
+            self._bytes_came()
+        if self._state not in OVER:
+            if self._ended is None:
+                self._ended = trio.Event()
+            await self._ended.wait()
+
+    async def _hang_up(self) -> None:
+        """The peer waits for the end of the connection, and the handler goes on (RFC 6455 section 7.1.1)."""
+        try:
+            with trio.move_on_after(self._terms.linger_timeout):
+                await self._outbox.settled()
+                await self._transport.linger()
+        finally:
+            if self._hung_up is not None:
+                self._hung_up.set()
+
+    # --- told by the transport ---------------------------------------------------------------------------------------
+
+    def peer_half_closed(self) -> None:
+        """See `PeerListener`.  It is seen by whoever reads, behind what the peer has sent before."""
+        if self._receiving:
+            self._unseen = True
+
+    def peer_reset(self) -> None:
+        """See `PeerListener`.  What the peer has sent before still counts."""
+        if self._receiving:  # the transport tells that task as well
+            self._unseen = True
+            return
+        if not self._paused and self._state not in OVER:
+            self._read_some()
+        if self._state not in OVER:
+            self._lose()

@@ -1,0 +1,183 @@
+"""Brings the frames of one WebSocket into an order, and onto the wire.
+
+Two kinds of frames want to leave: those of messages, whose senders wait, and control frames, which must not wait for
+anybody: a pong, a close.
+
+Rules of this file:
+
+* A frame is never torn by another one.  Messages are not mixed: who sends one has the *turn*, in the order of asking.
+* Most frames leave at once, without a lock, a task or a wait.  Only when the peer has no room the rest is waited for:
+  that of a message by its sender, that of a control frame by a task of the connection.
+* While a frame is on its way, control frames are *owed*, and leave right behind it.  Of the pongs that are owed only
+  the last one counts (RFC 6455 section 5.5.3), so a flood of pings fills nothing.
+* A write that failed, stalled or was cancelled may have sent any part of a frame.  Nothing can follow it: `broke` is
+  told, at once.
+
+It must not know what is in a frame, nor when one may be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+import trio
+
+from ..errors import RequestCancelled
+from ..http.request_nursery import Spawn
+from ..http.writer import Writer
+
+__all__ = ["Outbox"]
+
+
+class Outbox:
+    """The sending side of one WebSocket.
+
+    Parameters:
+      writer: where frames go.
+      spawn: starts a task of the connection.
+      broke: called when nothing can be sent any more; must not raise.
+
+    Attributes:
+      waiting: the tasks that wait to send a message.
+      busy: whether a frame is on its way.
+      sent: octets given to the writer.
+    """
+
+    __slots__ = ("_broke", "_changed", "_owed", "_owed_pong", "_spawn", "_turn", "_writer", "busy", "sent", "waiting")
+
+    def __init__(self, writer: Writer, spawn: Spawn, broke: Callable[[], None]) -> None:
+        self._writer = writer
+        self._spawn = spawn
+        self._broke = broke
+        self._turn: trio.StrictFIFOLock | None = None
+        self._changed: trio.lowlevel.ParkingLot | None = None
+        self._owed: list[bytes] = []
+        self._owed_pong = b""
+        self.waiting: list[trio.lowlevel.Task] = []
+        self.busy = False
+        self.sent = 0
+
+    # --- messages ----------------------------------------------------------------------------------------------------
+
+    def write_nowait(self, frame: bytes) -> memoryview | None:
+        """Send as much of a frame as there is room for; what is left of it, for `finish`, or None.
+
+        Only if there is nothing `busy`, and for a message, nobody `waiting`.
+
+        Raises:
+          RequestCancelled: the peer has gone; `broke` is not told.
+        """
+        if self._writer.broken:
+            raise RequestCancelled("disconnect")
+        self.sent += len(frame)
+        sent = self._writer.write_nowait(frame)
+        return None if sent == len(frame) else memoryview(frame)[sent:]
+
+    async def finish(self, rest: memoryview) -> None:
+        """Wait until the rest of a message's frame has left.
+
+        Raises:
+          RequestCancelled: the peer has gone, or reads nothing.
+
+        If cancelled, it is broken.
+        """
+        with self._waiting():
+            await self._write(rest)
+
+    async def in_turn(self, send: Callable[[], Awaitable[None]]) -> None:
+        """Await `send()` when all that asked before have had their turn; it sends with `write`.
+
+        If cancelled before that, nothing was sent.
+        """
+        if self._turn is None:
+            self._turn = trio.StrictFIFOLock()
+        with self._waiting():
+            async with self._turn:
+                await send()
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        task = trio.lowlevel.current_task()
+        self.waiting.append(task)
+        try:
+            yield
+        finally:
+            self.waiting.remove(task)
+
+    async def write(self, frame: Callable[[], bytes]) -> None:
+        """Send a frame of a message, in its turn.
+
+        Parameters:
+          frame: makes it, when it can be sent; what it raises goes through.
+
+        Raises and breaks as `finish`.
+        """
+        await self.settled()
+        octets = frame()
+        try:
+            rest = self.write_nowait(octets)
+        except RequestCancelled:
+            self._broke()
+            raise
+        if rest is not None:
+            await self._write(rest)
+
+    async def settled(self) -> None:
+        """Wait until no frame is on its way.  No checkpoint if none is."""
+        while self.busy:
+            if self._changed is None:
+                self._changed = trio.lowlevel.ParkingLot()
+            await self._changed.park()
+
+    # --- control frames ----------------------------------------------------------------------------------------------
+
+    def send_soon(self, frame: bytes) -> None:
+        """Send a control frame now, or behind the frame that is on its way."""
+        if self.busy:
+            self._owed.append(frame)
+        else:
+            self._send_now(frame)
+
+    def send_pongs(self, pongs: Sequence[bytes]) -> None:
+        """Send pongs now, or the last of them behind the frame that is on its way."""
+        if self.busy:
+            self._owed_pong = pongs[-1]
+        else:
+            self._send_now(b"".join(pongs))
+
+    def _send_now(self, frames: bytes) -> None:
+        try:
+            rest = self.write_nowait(frames)
+        except RequestCancelled:
+            self._broke()
+            return
+        if rest is not None:
+            self.busy = True  # from now on, though the task begins later
+            self._spawn(partial(self._write_alone, rest))
+
+    # --- the wire ----------------------------------------------------------------------------------------------------
+
+    async def _write_alone(self, rest: memoryview) -> None:
+        try:
+            await self._write(rest)
+        except RequestCancelled:
+            return  # `broke` was told
+
+    async def _write(self, rest: memoryview) -> None:
+        self.busy = True
+        try:
+            await self._writer.write(rest)
+            while self._owed or self._owed_pong:
+                owed = b"".join([self._owed_pong, *self._owed])
+                self._owed_pong = b""
+                self._owed.clear()
+                self.sent += len(owed)
+                await self._writer.write(owed)
+        finally:
+            self.busy = False
+            if self._writer.broken:
+                self._broke()
+            if self._changed is not None:
+                self._changed.unpark_all()

@@ -1,0 +1,240 @@
+"""How the frames of a WebSocket are read, by whoever has to.
+
+Whoever waits reads.  A handler that sits in `recv` reads from the connection and parses in its own task, without a
+queue or another task between.  Only what comes while nobody waits for it is read ahead, right where the transport tells
+of it: control frames are answered, messages wait in a queue.  When that is full nothing more is read, and TCP pushes
+back.
+
+Rules of this file:
+
+* Nothing here waits.  Who is told by the transport parses a bounded number of events; if that was not all, a task goes
+  on, and lets others have their turn.
+* Where a task receives, nothing is read ahead: it would get what that task waits for.  What it may have missed is
+  looked for when it leaves.
+* A pong is sent for every ping; those of one read leave together.
+
+It must not know how the WebSocket ends.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum
+from typing import Final, Literal
+
+import trio
+from wsproto.extensions import Extension
+
+from ..http.exchange import Exchange
+from ..http.transport import Transport
+from .close_state import OVER, RECEIVE, SEND_PONG, State
+from .events import NEED_DATA, Close, Event, Fragment, Message, Ping, Pong, WebSocketError
+from .outbox import Outbox
+from .pings import Pings
+from .protocol import WebSocketProtocol
+from .terms import WebSocketTerms
+
+__all__ = ["PAUSE", "Reading"]
+
+EVENTS_AT_ONCE = 16  # control frames, or messages read ahead, before others have their turn
+
+
+class _Pause(Enum):
+    PAUSE = "there is more, and others have their turn first"
+
+
+PAUSE: Final = _Pause.PAUSE
+Next = Message | Fragment | Literal[_Pause.PAUSE] | None
+
+
+class Reading(ABC):
+    """The half of a `Connection` that reads.
+
+    Parameters:
+      exchange: the request that asks for the WebSocket.
+      extensions: of wsproto, as they will be accepted.
+    """
+
+    __slots__ = (
+        "_answers",
+        "_buffer_size",
+        "_exchange",
+        "_fragmenting",
+        "_heard_at",
+        "_now",
+        "_outbox",
+        "_paused",
+        "_pings",
+        "_queue",
+        "_queued_size",
+        "_reading_on",
+        "_receive_some",
+        "_receiving",
+        "_skipping",
+        "_state",
+        "_terms",
+        "_transport",
+        "_unseen",
+        "_wire",
+    )
+    # From the moment that it is open:
+    _transport: Transport
+    _receive_some: Callable[[int], Awaitable[bytes]]
+    _buffer_size: int
+    _outbox: Outbox
+    _heard_at: float  # when something was last received
+
+    def __init__(self, exchange: Exchange, terms: WebSocketTerms, extensions: Sequence[Extension]) -> None:
+        self._exchange = exchange
+        self._terms = terms
+        self._state = State.CONNECTING
+        self._wire = WebSocketProtocol(terms.limits, extensions)
+        self._now = trio.lowlevel.current_clock().current_time
+        self._receiving = False  # a task receives
+        self._unseen = False  # something came meanwhile, of which that task may not know
+        self._fragmenting = False  # the message that comes is taken in fragments
+        self._skipping = False  # the rest of it is dropped
+        self._queue: deque[Message | Fragment] | None = None
+        self._queued_size = 0  # characters or octets
+        self._paused = False  # the queue is full: nothing is read
+        self._reading_on = False  # a task goes on with what was too much at once
+        self._answers: Sequence[bytes] = ()  # pongs that are to be sent
+        self._pings: Pings | None = None
+
+    @abstractmethod
+    def _close_with(self, close: Close) -> None:
+        """The peer closes, or answers our close."""
+
+    @abstractmethod
+    def _fail(self, code: int, reason: str) -> None:
+        """Give up, and tell the peer why."""
+
+    @abstractmethod
+    def _lose(self) -> None:
+        """Nothing more reaches the peer, or comes from it."""
+
+    @abstractmethod
+    def _resume(self) -> None:
+        """Reading goes on, after it had been paused."""
+
+    # --- what comes --------------------------------------------------------------------------------------------------
+
+    def _next(self) -> Next:
+        """The next message, or some of it; `PAUSE`; None if nothing more is here, or will come.
+
+        Control frames are answered here, and messages that come behind our close dropped (see `close_state`).
+        """
+        try:
+            for _ in range(EVENTS_AT_ONCE):
+                event = self._ask()
+                if isinstance(event, Message | Fragment):
+                    if self._is_wanted(event):
+                        return event
+                elif isinstance(event, Ping):
+                    if self._state in SEND_PONG:
+                        self._answers = (*self._answers, self._wire.send_pong(event.payload))
+                elif isinstance(event, Pong):
+                    if self._pings is not None:
+                        self._pings.answer(event.payload)
+                elif isinstance(event, Close):
+                    self._close_with(event)
+                    return None
+                elif event is NEED_DATA:
+                    return None
+                else:
+                    self._lose()  # the peer has left without a close
+                    return None
+        except WebSocketError as error:
+            self._fail(error.code, str(error))
+            return None
+        finally:
+            self._send_answers()
+        return PAUSE
+
+    def _ask(self) -> Event:
+        # What is dropped need not be put together.
+        if self._fragmenting or self._skipping or self._state is not State.OPEN:
+            return self._wire.next_fragment()
+        return self._wire.next_event()
+
+    def _is_wanted(self, event: Message | Fragment) -> bool:
+        final = not isinstance(event, Fragment) or event.final
+        if final:
+            self._fragmenting = False
+        skipped = self._skipping
+        self._skipping = skipped and not final
+        return not skipped and self._state in RECEIVE
+
+    def _send_answers(self) -> None:
+        if self._answers:
+            answers, self._answers = self._answers, ()
+            self._outbox.send_pongs(answers)
+
+    # --- reading ahead -----------------------------------------------------------------------------------------------
+
+    def _bytes_came(self) -> None:
+        """Something came, or may have, for which nobody waits: read it ahead."""
+        if self._receiving:
+            self._unseen = True
+        elif not (self._reading_on or self._paused or self._state in OVER) and self._read_some():
+            self._reading_on = True
+            self._exchange.spawn(self._read_on)
+
+    async def _read_on(self) -> None:
+        """Go on reading ahead, for what was too much at once."""
+        try:
+            await trio.lowlevel.checkpoint()
+            while not (self._receiving or self._paused or self._state in OVER) and self._read_some():
+                await trio.lowlevel.checkpoint()
+        finally:
+            self._reading_on = False
+
+    def _read_some(self) -> bool:
+        """Read a bounded amount of what is here into the queue; whether there may be more."""
+        for _ in range(EVENTS_AT_ONCE):
+            event = self._next()
+            if event is PAUSE:
+                return True
+            if event is not None:
+                self._enqueue(event)
+                if self._paused:
+                    return False
+            elif self._state in OVER or not self._receive_nowait():
+                return False
+        return True
+
+    def _receive_nowait(self) -> bool:
+        """Whether anything is here; it is given to the wire."""
+        try:
+            data = self._transport.receive_nowait(self._buffer_size)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._lose()
+            return False
+        if data is None:
+            return False
+        self._heard_at = self._now()
+        self._wire.receive_data(data)
+        return True
+
+    def _enqueue(self, event: Message | Fragment) -> None:
+        if self._queue is None:
+            self._queue = deque()
+        self._queue.append(event)
+        self._queued_size += len(event.data)
+        full = len(self._queue) >= self._terms.max_queue
+        self._paused = full or self._queued_size >= self._terms.limits.max_message_size
+
+    def _dequeue(self) -> Message | Fragment | None:
+        """What waits longest, None if nothing does."""
+        if not self._queue:
+            return None
+        event = self._queue.popleft()
+        self._queued_size -= len(event.data)
+        if self._paused:
+            self._paused = False
+            self._unseen = True  # so that who receives looks again when it leaves
+            self._heard_at = self._now()
+            self._resume()
+        return event

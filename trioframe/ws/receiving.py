@@ -1,0 +1,189 @@
+"""The half of a WebSocket that receives.
+
+A message is taken whole, or in pieces as they come.  In both ways the task that waits for it reads it itself; what was
+read ahead comes first (see `reading`).
+
+Rules of this file:
+
+* One task receives at a time.
+* A cancellation loses nothing: what has come is only taken where nothing can be cancelled any more.
+* All that came before the end is received before the end is.
+"""
+
+from __future__ import annotations
+
+from typing import Never, Self
+
+import trio
+
+from ..errors import LocalProtocolError
+from .close_codes import CloseCode
+from .close_state import OVER, State
+from .connection import Broken, Connection, Ended
+from .events import Fragment, Message
+from .reading import PAUSE
+
+__all__ = ["MessageStream", "Receiving"]
+
+_OPEN = State.OPEN
+# How a WebSocket ends when all is well; a close without a code says nothing to the contrary.
+_CLEAN = frozenset({CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS})
+
+
+class Receiving(Connection):
+    """See `WebSocket`."""
+
+    __slots__ = ("_stream",)
+    _stream: MessageStream | None
+
+    async def recv(self) -> str | bytes:
+        """Wait for a message.
+
+        Raises:
+          WebSocketClosed: it has ended, and what came before has been received.
+          trio.BusyResourceError: another task receives.
+
+        If cancelled, no message is lost.
+        """
+        if self._receiving:
+            raise trio.BusyResourceError("another task is receiving from this WebSocket")
+        if self._stream is not None:
+            self._leave_stream()
+        self._receiving = True
+        try:
+            if not self._queue and self._state is _OPEN and self._wire.drained:
+                plain = self._wire.receive_message(await self._receive())
+                if plain is not None:
+                    return plain
+            return (await self._receive_event()).data
+        finally:
+            self._receiving = False
+            if self._unseen or not self._wire.drained:
+                self._look_again()
+
+    def recv_streaming(self) -> MessageStream:
+        """``async for piece in ws.recv_streaming()`` is one message, in pieces as they come, whatever its size.
+
+        The pieces are of one type, and never cut within a character.  A message that is not read to its end is dropped:
+        with the next one that is received.  The limit of size holds as ever.
+
+        Raises, in the iteration, what `recv` does.  If cancelled, no piece is lost: go on iterating.
+        """
+        return MessageStream(self)
+
+    async def next_piece(self, stream: MessageStream) -> Message | Fragment:
+        """For `MessageStream`: what comes next of its message."""
+        if self._receiving:
+            raise trio.BusyResourceError("another task is receiving from this WebSocket")
+        if self._stream is not stream:
+            if stream.begun:
+                raise LocalProtocolError("the rest of this message was dropped, as another one was received meanwhile")
+            if self._stream is not None:
+                self._leave_stream()
+            self._fragmenting = not self._queue  # what waits there is whole
+        self._receiving = True
+        try:
+            event = await self._receive_event()
+            self._stream = stream if isinstance(event, Fragment) and not event.final else None
+            return event
+        finally:
+            self._receiving = False
+            if self._stream is not stream:
+                self._fragmenting = False
+            if self._unseen or not self._wire.drained:
+                self._look_again()
+
+    def _leave_stream(self) -> None:
+        """The rest of the message that is read in pieces is dropped."""
+        self._stream = None
+        while self._queue and isinstance(fragment := self._queue[0], Fragment):
+            self._dequeue()
+            if fragment.final:
+                return
+        self._skipping, self._fragmenting = True, False
+
+    async def _receive(self) -> bytes:
+        """Wait for what the peer sends next."""
+        try:
+            data = await self._receive_some(self._buffer_size)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._lose()
+            self._raise_ended()
+        self._heard_at = self._now()
+        if len(data) == self._buffer_size:
+            self._unseen = True  # there may be more, of which nobody tells any more
+        return data
+
+    async def _receive_event(self) -> Message | Fragment:
+        event = await self._take()
+        while event is None:
+            self._wire.receive_data(await self._receive())
+            event = await self._take()
+        return event
+
+    async def _take(self) -> Message | Fragment | None:
+        """What has come already; None if it has to be waited for.  A checkpoint."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._state is State.CONNECTING:
+            await self.accept()
+        while (event := self._dequeue()) is None:
+            if self._state in OVER or (self._state is not _OPEN and self._wire.drained):
+                await trio.lowlevel.cancel_shielded_checkpoint()
+                self._raise_ended()
+            found = self._next()
+            if found is PAUSE:
+                await trio.lowlevel.checkpoint()
+            elif found is not None:
+                event = found
+                break
+            elif self._state is _OPEN:
+                return None
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        return event
+
+    def _look_again(self) -> None:
+        self._unseen = False
+        self._bytes_came()
+
+    def _raise_ended(self) -> Never:
+        self._raise_closed(Ended if self._close_code in _CLEAN else Broken)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        try:
+            return await self.recv()
+        except Ended:
+            raise StopAsyncIteration from None
+
+    async def receive(self) -> str | bytes:
+        """As `recv`; `trio.EndOfChannel` behind a clean close, `trio.BrokenResourceError` behind any other end."""
+        return await self.recv()
+
+
+class MessageStream:
+    """One message, in pieces; made by `WebSocket.recv_streaming`.
+
+    Attributes:
+      begun: whether some of it was taken.
+    """
+
+    __slots__ = ("_ended", "_websocket", "begun")
+
+    def __init__(self, websocket: Receiving) -> None:
+        self._websocket = websocket
+        self._ended = False
+        self.begun = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        while not self._ended:
+            event = await self._websocket.next_piece(self)
+            self.begun = True
+            self._ended = isinstance(event, Message) or event.final
+            if event.data:
+                return event.data
+        raise StopAsyncIteration

@@ -1,0 +1,32 @@
+"""What holds for one WebSocket: sizes, times, and what its end does to its handler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .bounds import WebSocketLimits
+
+__all__ = ["WebSocketTerms"]
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketTerms:
+    """The terms of a WebSocket.  Times in seconds; inf for no limit.
+
+    Attributes:
+      limits: what one message may be.
+      max_queue: messages that wait while nobody receives them, 1 or more.
+      ping_interval: how long the peer may be silent before it is pinged.
+      ping_timeout: how long it may be silent behind a ping before it is given up.
+      close_timeout: how long it may take to answer a close.
+      linger_timeout: how long the connection is kept for a peer that has still to read our last words.
+      cancel_on_close: whether the handler is cancelled also when the peer closes in order.
+    """
+
+    limits: WebSocketLimits = field(default_factory=WebSocketLimits)
+    max_queue: int = 16
+    ping_interval: float = 20.0
+    ping_timeout: float = 20.0
+    close_timeout: float = 5.0
+    linger_timeout: float = 5.0
+    cancel_on_close: bool = False
