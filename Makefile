@@ -10,7 +10,7 @@ BENCH_READY := $(BENCH_VENV)/.ready
 FUZZ_READY := $(VENV)/.fuzz-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format docs coverage fuzz abuse bench clean
+.PHONY: help run test check format docs coverage fuzz abuse bench autobahn clean
 
 help:
 	@echo 'make run       serve examples/hello.py on http://127.0.0.1:8000'
@@ -22,6 +22,7 @@ help:
 	@echo 'make fuzz      search for what the fast lanes misread, two minutes; make fuzz FUZZ="-max_total_time=600" is longer'
 	@echo 'make abuse     attack the server and measure it, some 9 minutes; make abuse ATTACKS="--quick" is faster'
 	@echo 'make bench     measure it side by side with its peers, some 15 minutes; make bench BENCH="--quick" is faster'
+	@echo 'make autobahn  let the Autobahn|Testsuite judge its WebSockets; make autobahn WSTEST=path/to/wstest'
 	@echo 'make clean     remove everything that is generated, .venv too'
 
 $(READY): pyproject.toml
@@ -75,7 +76,12 @@ $(BENCH_READY): benchmarks/peers.txt | $(READY)
 bench: $(READY) $(BENCH_READY)
 	$(BIN)/python benchmarks/bench.py $(BENCH)
 
+# The suite is no dependency: it needs a Python that is long out of use.  CONTRIBUTING.md tells where to get it.
+autobahn: $(READY)
+	@test -n '$(WSTEST)' || { echo 'make autobahn needs WSTEST=path/to/wstest; see CONTRIBUTING.md'; exit 1; }
+	$(BIN)/python conformance/autobahn.py --wstest '$(WSTEST)' $(AUTOBAHN)
+
 clean:
 	rm -rf $(VENV) $(BENCH_VENV) build dist site htmlcov .coverage .coverage.* .hypothesis
 	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find trioframe tests examples benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
+	find trioframe tests examples benchmarks conformance -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -20,7 +20,16 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 
 import trio
-from attacks import costly, crowds, floods, leaving, pipelining, slow  # noqa: F401 - importing fills the table
+from attacks import (  # noqa: F401 - importing fills the table
+    costly,
+    crowds,
+    floods,
+    leaving,
+    pipelining,
+    slow,
+    ws_floods,
+    ws_slow,
+)
 from attacks.attack import ATTACKS, Attack, Figure, at_most, equal, fact
 from attacks.bystander_process import Report, bystanders
 from attacks.connection import GET, connected
@@ -102,6 +111,7 @@ async def measure(attack: Attack, target: Target) -> Result:
     around = [
         *latencies(attack, others),
         at_most("memory growth", max(grown, 0.0), attack.bounds.memory, "MiB"),
+        fact("memory kept", max(target.memory() - memory, 0.0), "MiB"),
         at_most(f"CPU, of {seconds:.1f} s", target.cpu() - cpu, attack.bounds.cpu, "s"),
         at_most(f"file descriptors, beyond the {descriptors} before", left, 0),
     ]
@@ -116,6 +126,7 @@ async def measure(attack: Attack, target: Target) -> Result:
 def latencies(attack: Attack, others: Report) -> list[Figure]:
     return [
         fact("others, p50", others.percentile(50), "ms"),
+        fact("others, p99", others.percentile(99), "ms"),
         at_most("others, max", others.percentile(100), attack.bounds.others, "ms"),
         equal(f"others unanswered, of {len(others.latencies) + others.unanswered}", others.unanswered, 0),
     ]

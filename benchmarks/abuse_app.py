@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import trio
 
-from trioframe import App, HTTPError, Request, Response, raw
+from trioframe import App, HTTPError, Request, Response, WebSocket, raw
 
 app = App("abused")
 
@@ -85,6 +85,59 @@ async def upload(request: Request) -> str:
 async def unread(request: Request) -> str:
     """Answers without a look at the body."""
     return "thanks"
+
+
+# WebSockets; each has a route that agrees on compression, too.
+
+
+@app.websocket("/ws/echo")
+@app.websocket("/ws/echo/deflated", name="echo_deflated", deflate=True)
+async def echo(request: Request, ws: WebSocket) -> None:
+    async for message in ws:
+        await ws.send(message)
+
+
+@app.websocket("/ws/count")
+@app.websocket("/ws/count/deflated", name="count_deflated", deflate=True)
+async def count(request: Request, ws: WebSocket) -> None:
+    """Tells how long each message was."""
+    async for message in ws:
+        await ws.send(str(len(message)))
+
+
+@app.websocket("/ws/pieces")
+async def count_pieces(request: Request, ws: WebSocket) -> None:
+    """The same, but reads them as they come."""
+    while True:
+        size = 0
+        async for piece in ws.recv_streaming():
+            size += len(piece)
+        await ws.send(str(size))
+
+
+@app.websocket("/ws/sleep", cancel_on_close=True)
+@app.websocket("/ws/sleep/deflated", name="sleep_deflated", deflate=True, cancel_on_close=True)
+async def sleep_on(request: Request, ws: WebSocket) -> None:
+    """Neither receives nor sends."""
+    global sleeping  # noqa: PLW0603 - as above
+    await ws.accept()
+    sleeping += 1
+    try:
+        await trio.sleep_forever()
+    finally:
+        sleeping -= 1
+
+
+@app.websocket("/ws/stream")
+async def stream_on(request: Request, ws: WebSocket) -> None:
+    """Sends without end."""
+    while True:
+        await ws.send(PIECE)
+
+
+@app.websocket("/ws/leave")
+async def leave(request: Request, ws: WebSocket) -> None:
+    """Ends at once."""
 
 
 @app.get("/state")

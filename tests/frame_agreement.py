@@ -16,14 +16,14 @@ It knows no test framework, so that a fuzzer can use it too.
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Literal, cast
 
 from wsproto.extensions import Extension, PerMessageDeflate
 from wsproto.frame_protocol import Frame, FrameProtocol, Opcode, ParseFailed
 
-from trioframe.ws import frames
+from trioframe.ws import frames, long_message
 from trioframe.ws.bounds import Bounds
 from trioframe.ws.deflate import Deflate
 from trioframe.ws.events import CLOSED, NEED_DATA, Close, Event, Fragment, Message, Ping, Pong, WebSocketError
@@ -48,7 +48,7 @@ SMALL = WebSocketLimits(max_message_size=20, max_fragments=3)
 DEFLATED = WebSocketLimits(max_message_size=4096)
 """Limits that a short message can be beyond when it is inflated, and that leave room for others."""
 
-Asking = Literal["messages", "fragments", "in turn"]
+Asking = Literal["messages", "at once", "fragments", "in turn"]
 Told = list[object]
 """Events, and behind them code and words of the error that ended them."""
 
@@ -56,18 +56,25 @@ Told = list[object]
 # --- the lane ---------------------------------------------------------------------------------------------------------
 
 _RECOGNISE: Final = frames.recognise
+_ANNOUNCED: Final = long_message.announced
 
 
 class Lane:
-    """Stands where the fast lane does: the same, or closed."""
+    """Stands where the two halves of the fast lane do: the same, or closed."""
 
     def __init__(self, is_open: bool) -> None:
         self.is_open = is_open
         self.asked = 0
         self.taken = 0
 
-    def __call__(self, data: bytes | bytearray, largest: float) -> Any:
-        plain = _RECOGNISE(data, largest) if self.is_open else None
+    def recognise(self, data: bytes | bytearray, largest: float) -> Any:
+        return self._ask(_RECOGNISE, data, largest)
+
+    def announced(self, data: bytes | bytearray, largest: float) -> Any:
+        return self._ask(_ANNOUNCED, data, largest)
+
+    def _ask(self, half: Callable[[bytes | bytearray, float], Any], data: bytes | bytearray, largest: float) -> Any:
+        plain = half(data, largest) if self.is_open else None
         self.asked += 1
         self.taken += plain is not None
         return plain
@@ -75,12 +82,12 @@ class Lane:
 
 @contextmanager
 def _standing(lane: Lane) -> Iterator[None]:
-    before = frames.recognise
-    frames.recognise = lane
+    before = frames.recognise, long_message.announced
+    frames.recognise, long_message.announced = lane.recognise, lane.announced
     try:
         yield
     finally:
-        frames.recognise = before
+        frames.recognise, long_message.announced = before
 
 
 def takes_the_lane(received: Iterable[bytes], limits: WebSocketLimits) -> bool:
@@ -104,7 +111,8 @@ def told(
     """All that a driver is told of `received` and of the end of the stream behind it.
 
     Parameters:
-      asking: for what; "in turn" asks for messages after one read, and for fragments after the next.
+      asking: for what; "at once" takes a plain message as it is received, "in turn" asks for messages after one read,
+        and for fragments after the next.
     """
     with _standing(lane or Lane(is_open=True)):
         return list(_tell(WebSocketProtocol(limits, extensions), received, asking))
@@ -113,7 +121,10 @@ def told(
 def _tell(protocol: WebSocketProtocol, received: Iterable[bytes], asking: Asking) -> Iterator[object]:
     within = False  # a message of which a fragment was given away: only fragments of it may be asked for
     for number, data in enumerate([*received, b""]):
-        protocol.receive_data(data)
+        if asking != "at once":
+            protocol.receive_data(data)
+        elif (plain := protocol.receive_message(data)) is not None:
+            yield Message(plain)
         by_fragments = asking == "fragments" or (asking == "in turn" and number % 2 == 1)
         event: Event | None = None
         while event is not NEED_DATA:
@@ -166,6 +177,7 @@ def disagreements(received: Sequence[bytes], limits: WebSocketLimits) -> Iterato
     messages = told(received, limits)
     fragments = told(received, limits, asking="fragments")
     in_turn = told(received, limits, asking="in turn")
+    yield from _differ("at once", messages, told(received, limits, asking="at once"))
     yield from _differ("without the lane", messages, told(received, limits, lane=closed))
     yield from _differ("without the lane", fragments, told(received, limits, asking="fragments", lane=closed))
     yield from _differ("the law", _as_the_law_has_it(fragments), list(_law(received, limits)))

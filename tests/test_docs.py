@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trio_websocket import ConnectionRejected
 
 from trioframe.app.reserved import RESERVED
 from trioframe.config import Config
@@ -22,7 +23,9 @@ README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 # Each of these is one program.
-PROGRAMS = [DOCS / "guide" / f"{name}.md" for name in ("lifespan", "middleware", "signals", "what-happens")]
+PROGRAMS = [
+    DOCS / "guide" / f"{name}.md" for name in ("lifespan", "middleware", "signals", "websockets", "what-happens")
+]
 
 # What stands around the blocks of a page (``await`` at the top, names from elsewhere) is for the reader to imagine.
 COMPILE_FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
@@ -39,20 +42,75 @@ def test_python_blocks_are_python(page):
         compile(block, page.name, "exec", flags=COMPILE_FLAGS)
 
 
-@pytest.mark.parametrize("block", python_blocks(README), ids=["app", "stream", "cancellation", "signals", "embedded"])
+@pytest.mark.parametrize(
+    "block", python_blocks(README), ids=["app", "stream", "websocket", "cancellation", "signals", "embedded"]
+)
 def test_the_code_of_the_readme_runs_and_compiles_its_app(block):
     names: dict[str, Any] = {"__name__": "readme"}
     exec(compile(block, "README.md", "exec", dont_inherit=True), names)
     plan = names["app"].compile()
-    assert len(plan.routes) == len(re.findall(r"@app\.(get|post)\(", block))
+    assert len(plan.routes) == len(re.findall(r"@app\.(get|post|websocket)\(", block))
+
+
+def run(page: Path) -> dict[str, Any]:
+    """The names of a page that is one program."""
+    names: dict[str, Any] = {"__name__": page.stem}
+    for block in python_blocks(page):
+        exec(compile(block, page.name, "exec", dont_inherit=True), names)
+    return names
 
 
 @pytest.mark.parametrize("page", PROGRAMS, ids=lambda page: page.stem)
 def test_a_page_that_is_one_program_runs_and_compiles_its_app(page):
-    names: dict[str, Any] = {"__name__": page.stem}
-    for block in python_blocks(page):
-        exec(compile(block, page.name, "exec", dont_inherit=True), names)
-    names["app"].compile()
+    run(page)["app"].compile()
+
+
+async def test_the_websockets_of_the_guide_do_what_it_says(autojump_clock):
+    names = run(DOCS / "guide" / "websockets.md")
+    app = names["app"]
+    await names["test_echo"]()
+    async with app.test_client(headers={"Authorization": "Bearer secret"}) as http:
+
+        async def refused(path: str, **options: Any) -> int:
+            with pytest.raises(ConnectionRejected) as rejected:
+                async with http.websocket(path, **options):
+                    raise AssertionError("it was not refused")
+            return int(rejected.value.status_code)
+
+        assert (await http.get("/echo")).status_code == 426
+        assert await refused("/private/attic") == 410
+        async with http.websocket("/private/cellar") as ws:
+            assert await ws.get_message() == "hello, Ada"
+        async with http.websocket("/news") as ws:
+            assert (b"x-feed", b"1") in ws.handshake_headers
+            await app.dispatch("article.trio.published", {"title": "Trio"})
+            assert await ws.get_message() == "Trio"
+        async with http.websocket("/patient") as ws:
+            assert await ws.get_message() == "are you still there?"
+            await ws.send_message("yes")
+            assert await ws.get_message() == "you said yes"
+        async with http.websocket("/upload") as ws:
+            await ws.send_message(b"x" * 2**21)
+            assert await ws.get_message() == str(2**21)
+        async with http.websocket("/story") as ws:
+            assert await ws.get_message() == "once upon a time"
+        for path, event in ("/clock", None), ("/orders", "order.tea.paid"):
+            async with http.websocket(path) as ws:
+                await ws.send_message("hello")
+                said = {await ws.get_message()}
+                if event is not None:
+                    await app.dispatch(event)
+                said.add(await ws.get_message())
+                assert "you said hello" in said
+                assert len(said) == 2
+        assert await refused("/account", headers={"Origin": "https://evil.example"}) == 403
+        async with http.websocket("/account", headers={"Origin": "https://shop.example"}) as ws:
+            assert await ws.get_message() == "your cookies: 0"
+        assert await refused("/chat", subprotocols=["chat.v0"]) == 400
+        async with http.websocket("/chat", subprotocols=["chat.v1", "chat.v2"]) as ws:
+            assert await ws.get_message() == "we speak chat.v2"
+        http.headers.clear()
+        assert await refused("/private/cellar") == 401
 
 
 @pytest.mark.parametrize("page", PAGES[:3], ids=lambda page: page.name)

@@ -5,15 +5,23 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
+import shutil
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import httpx2
 import pytest
 import trio
 import trio.testing
+from trio_websocket import ConnectionClosed, ConnectionRejected
 
-from trioframe import App, ConfigError, Request
+from trioframe import App, ConfigError, Request, Response, WebSocket, html
 from trioframe.testing import cancel_everywhere, client, connect
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -156,6 +164,244 @@ async def test_background_shows_each_result_when_it_is_found(autojump_clock):
 
 async def test_background_may_be_cancelled_at_any_checkpoint(autojump_clock):
     (await cancel_everywhere(load("background").app, "GET", "/search/tea")).check()
+
+
+# --- WebSockets -------------------------------------------------------------------------------------------------------
+
+
+async def test_websocket_echo():
+    async with client(load("websocket_echo").app) as http, http.websocket("/") as ws:
+        for message in ("text", b"octets"):
+            await ws.send_message(message)
+            assert await ws.get_message() == message
+
+
+async def listen(ws: Any, heard: list[str]) -> None:
+    try:
+        while True:
+            heard.append(await ws.get_message())
+    except ConnectionClosed as closed:
+        heard.append(f"closed with {closed.reason and closed.reason.code}")
+
+
+async def test_chat_tells_everybody_who_comes_speaks_and_goes():
+    heard: list[str] = []
+    async with client(load("chat").app) as http, trio.open_nursery() as nursery, http.websocket("/chat/Ada") as ada:
+        nursery.start_soon(listen, ada, heard)
+        async with http.websocket("/chat/Grace%20H.") as grace:
+            await grace.send_message("hello")
+            assert [await grace.get_message() for _ in range(2)] == ["Grace H. is here", "Grace H.: hello"]
+        await ada.send_message(b"1")
+        await trio.testing.wait_all_tasks_blocked()
+    says = ["Ada is here", "Grace H. is here", "Grace H.: hello", "Grace H. has left", "Ada: (no text)"]
+    assert heard == [*says, "closed with 1000"]
+
+
+async def test_chat_has_one_of_each_name():
+    async with client(load("chat").app) as http:
+        async with http.websocket("/chat/Ada"):
+            with pytest.raises(ConnectionRejected) as rejected:
+                async with http.websocket("/chat/Ada"):
+                    raise AssertionError("there are two")
+            assert rejected.value.status_code == 409
+            assert "somebody is called Ada already" in str(rejected.value.body)
+        async with http.websocket("/chat/Ada"):
+            pass
+
+
+async def test_chat_notices_who_is_lost():
+    heard: list[str] = []
+    async with (
+        client(load("chat").app) as http,
+        trio.open_nursery() as nursery,
+        http.websocket("/chat/Ada") as ada,
+    ):
+        nursery.start_soon(listen, ada, heard)
+        with pytest.raises(ConnectionClosed):
+            async with http.websocket("/chat/Grace") as grace:
+                await grace.get_message()
+                http.connections[-1].reset()
+                await grace.get_message()
+        await trio.testing.wait_all_tasks_blocked()
+        assert heard == ["Ada is here", "Grace is here", "Grace has left"]
+
+
+@asynccontextmanager
+async def chatting(http: Any, number: int) -> AsyncIterator[list[list[str]]]:
+    """So many members of the chat that read; what each of them hears."""
+    heard: list[list[str]] = [[] for _ in range(number)]
+    async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
+        for index, words in enumerate(heard):
+            ws = await stack.enter_async_context(http.websocket(f"/chat/member {index}"))
+            nursery.start_soon(listen, ws, words)
+        yield heard
+
+
+async def test_chat_drops_who_is_too_slow_and_nobody_waits_for_him(autojump_clock, caplog):
+    """One of 22 members reads nothing, while another speaks, until he is dropped and for some time more."""
+    chat = load("chat")
+    async with (
+        client(chat.app) as http,
+        chatting(http, 20) as heard,
+        http.websocket("/chat/slow") as slow,
+        http.websocket("/chat/speaker") as speaker,
+    ):
+        http.connections[-2].stop_reading()
+        began = trio.current_time()
+        words = [f"{number} {'x' * 2000}" for number in range(2 * chat.QUEUE_SIZE)]
+        for number, word in enumerate(words):
+            await speaker.send_message(word)
+            while await speaker.get_message() != f"speaker: {word}":
+                continue
+            await trio.testing.wait_all_tasks_blocked()
+            assert [len([line for line in lines if "speaker:" in line]) for lines in heard] == [number + 1] * 20
+        assert trio.current_time() == began
+        assert not any("slow has left" in lines for lines in heard)
+
+        http.connections[-2].resume_reading()  # just in time to learn why
+        said: list[str] = []
+        with trio.fail_after(10):
+            await listen(slow, said)
+        assert said[-1] == "closed with 4000"
+        assert 0 < len([line for line in said if "speaker:" in line]) < len(words)
+        await trio.testing.wait_all_tasks_blocked()
+    for lines in heard:
+        assert [line for line in lines if line.startswith("speaker:")] == [f"speaker: {word}" for word in words]
+        assert lines.count("slow has left") == 1
+    assert caplog.records == []
+
+
+async def test_chat_cuts_off_who_never_reads_again(autojump_clock, caplog):
+    chat = load("chat")
+    async with (
+        client(chat.app) as http,
+        chatting(http, 1) as [heard],
+        http.websocket("/chat/slow"),
+        http.websocket("/chat/speaker") as speaker,
+    ):
+        http.connections[-2].stop_reading()
+        for _ in range(2 * chat.QUEUE_SIZE):
+            await speaker.send_message("x" * 2000)
+            await speaker.get_message()
+        assert heard[-1] != "slow has left"
+        await trio.sleep(1.1 * chat.app.config.WEBSOCKET_CLOSE_TIMEOUT)
+        assert heard[-1] == "slow has left"
+    assert caplog.records == []
+
+
+async def test_chat_goes_away_with_the_server(autojump_clock):
+    chat = load("chat")
+    async with client(chat.app) as http, chatting(http, 3) as heard:
+        await trio.testing.wait_all_tasks_blocked()
+        chat.app.shutdown()
+        await trio.testing.wait_all_tasks_blocked()
+        assert [lines[-1] for lines in heard] == ["closed with 1001"] * 3
+
+
+async def test_progress_tells_each_page_how_things_stand_and_then_each_step(autojump_clock):
+    progress = load("progress")
+    async with client(progress.app) as http, http.websocket("/progress") as first:
+        assert (await http.post("/jobs")).json() == {"job": 1}
+        await trio.sleep(10.1 * progress.STEP)
+        async with http.websocket("/progress") as second:
+            assert await second.get_message() == "1 10"
+            assert await second.get_message() == "1 11"
+        await trio.sleep(100 * progress.STEP)
+        assert [await first.get_message() for _ in range(101)] == [f"1 {percent}" for percent in range(101)]
+
+
+async def test_progress_does_not_wait_for_a_page_that_reads_nothing(autojump_clock):
+    progress = load("progress")
+    async with client(progress.app, buffer_size=100) as http, http.websocket("/progress"):
+        http.connections[-1].stop_reading()
+        await http.post("/jobs")
+        await trio.sleep(100.1 * progress.STEP)
+        assert progress.jobs == {1: 100}
+
+
+async def test_progress_ends_with_its_page(autojump_clock):
+    progress = load("progress")
+    ended = []
+    progress.app.add_signal(lambda exception: ended.append(str(exception)), "websocket.handler.after")
+    async with client(progress.app) as http:
+        async with http.websocket("/progress"):
+            await trio.testing.wait_all_tasks_blocked()
+        assert ended == ["disconnect"]
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM_FLAGS = """
+    --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+    --disable-component-update --disable-sync
+""".split()
+
+# Presses the button on the page, loses the connection in the middle, and tells what the page shows in the end.
+VISITOR = """\
+<!doctype html>
+<iframe src="/"></iframe>
+<script>
+  const until = (found) => new Promise((resolve) => {
+    const timer = setInterval(() => { if (found()) { clearInterval(timer); resolve(); } }, 10);
+  });
+  onload = async () => {
+    const page = document.querySelector("iframe").contentDocument;
+    const state = page.querySelector("#state");
+    await until(() => state.textContent === "live");
+    page.querySelector("button").click();
+    await until(() => page.querySelector("progress")?.value > 0);
+    await fetch("/lose", {method: "POST"});
+    await until(() => state.textContent === "not connected");
+    await until(() => page.querySelector("progress").value === 100);
+    await fetch("/report", {method: "POST", body: `${state.textContent}, ${page.querySelector("label").textContent}`});
+  };
+</script>
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+async def test_progress_in_a_browser(tmp_path):
+    progress = load("progress")
+    vars(progress)["STEP"] = 0.01
+    app = progress.app
+    opened: list[WebSocket] = []
+    reports: list[str] = []
+    app.add_signal(lambda websocket: opened.append(websocket), "websocket.connection.open")
+
+    @app.get("/visit")
+    async def visit(request: Request) -> Response:
+        return html(VISITOR)
+
+    @app.post("/lose")
+    async def lose(request: Request) -> str:
+        await opened[0].close(1012)
+        return "lost"
+
+    @app.post("/report")
+    async def report(request: Request) -> str:
+        reports.append(request.text)
+        reported.set()
+        return "thank you"
+
+    reported = trio.Event()
+    with trio.fail_after(50):
+        async with trio.open_nursery() as nursery:
+            [listener] = await nursery.start(partial(app.serve, port=0))
+            url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/visit"
+            browser = await nursery.start(
+                partial(
+                    trio.run_process,
+                    [CHROMIUM, *CHROMIUM_FLAGS, f"--user-data-dir={tmp_path}", "--remote-debugging-port=0", url],
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    check=False,
+                )
+            )
+            await reported.wait()
+            browser.send_signal(signal.SIGTERM)
+            await browser.wait()
+            app.shutdown()
+    assert reports == ["live, Job 1 "]
+    assert len(opened) == 2
 
 
 # --- instrumentation --------------------------------------------------------------------------------------------------

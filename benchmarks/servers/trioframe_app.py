@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from asked import MIDDLEWARE, RECEIVERS, REQUEST_IDS, WEBSOCKETS
 from order import Receipt, receipt
 from plain_message import MESSAGE
 
 from trioframe import App, Request, Response, raw, text
+
+if TYPE_CHECKING:  # at run time it would bring all of WebSockets with it, also where nobody asked for them
+    from trioframe import WebSocket
 
 LARGE = b"x" * 100_000
 PIECE = b"x" * (16 * 1024)
@@ -83,15 +86,15 @@ async def upload(request: Request) -> str:
 
 
 if WEBSOCKETS:
-    members: set[Any] = set()
+    members: set[WebSocket] = set()
 
     @app.websocket("/echo")
-    async def echo(request: Request, ws: Any) -> None:
+    async def echo(request: Request, ws: WebSocket) -> None:
         async for message in ws:
             await ws.send(message)
 
     @app.websocket("/broadcast")
-    async def broadcast(request: Request, ws: Any) -> None:
+    async def broadcast(request: Request, ws: WebSocket) -> None:
         members.add(ws)
         try:
             async for message in ws:

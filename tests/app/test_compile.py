@@ -60,6 +60,24 @@ def test_a_plan_is_readable(app: App) -> None:
     assert lines[7].startswith("  on RequestCancelled: ")
 
 
+def test_a_plan_tells_of_websockets(app: App) -> None:
+    async def talk(request: object, ws: object) -> None: ...
+
+    app.get("/", name="root")(handler)
+    app.websocket("/ws", name="ws")(talk)
+    app.websocket("/other", name="other")(talk)
+    app.around("websocket.handler")(handler_context)
+    plan = app.compile()
+    lines = str(plan).splitlines()
+    assert re.fullmatch(r"  GET +/ +root  .*test_compile.py:\d+", lines[1])
+    assert re.fullmatch(r"  GET +/ws +ws \(WebSocket\)  .*test_compile.py:\d+", lines[2])
+    assert [re.sub(r" /.*", "", line) for line in lines[4:]] == ["  around websocket.handler:"]
+    root, ws, _ = plan.routes
+    assert root.endpoint is handler
+    assert ws.handler is talk
+    assert [around.phase for around in ws.chain.handler] == ["websocket.handler"]
+
+
 def test_defaults_come_from_the_configuration() -> None:
     app = App("test", {"REQUEST_MAX_SIZE": 1, "RESPONSE_TIMEOUT": 2, "BODY_TIMEOUT": 3}, env_prefix=None)
     app.get("/a", name="a")(handler)

@@ -25,6 +25,9 @@ def handler(request: Any) -> str:
     return ""
 
 
+async def talk(request: Any, ws: Any) -> None: ...
+
+
 def told(found: list[Step]) -> list[tuple[str, str]]:
     return [(step.kind, step.at) for step in found]
 
@@ -75,6 +78,40 @@ def test_everything_in_the_order_in_which_it_runs() -> None:
         ("signal", "server.shutdown.after"),
         ("signal", "server.exception.report"),
     ]
+
+
+def test_what_runs_for_a_websocket() -> None:
+    app = App("websocket", env_prefix=None)
+    for name in RESERVED:
+        app.add_signal(receiver, name)
+    for phase in ("http.handler", "websocket.handler"):
+        app.around(phase)(standing)
+    app.websocket("/ws")(talk)
+    app.add_route(handler, "/")
+    websocket, other = (told(steps(app, planned)) for planned in app.compile().routes)
+    begin = websocket.index(("around", "http.handler"))
+    assert websocket[begin : websocket.index(("signal", "http.lifecycle.response"))] == [
+        ("around", "http.handler"),
+        ("around", "websocket.handler"),
+        ("signal", "http.handler.before"),
+        ("signal", "websocket.handler.before"),
+        ("handler", "of a WebSocket"),
+        ("signal", "websocket.connection.open"),
+        ("signal", "websocket.handler.after"),
+        ("signal", "websocket.handler.exception"),
+        ("signal", "websocket.connection.close"),
+        ("signal", "http.handler.after"),
+    ]
+    assert not [at for _, at in other if at.startswith("websocket.")]
+
+
+def test_the_handler_of_a_websocket_is_shown_as_it_is() -> None:
+    app = App("websocket", env_prefix=None)
+    app.websocket("/ws")(talk)
+    (step,) = steps(app, app.compile().routes[0])
+    assert step.function == "talk"
+    assert step.place is not None
+    assert step.place.startswith(__file__)
 
 
 def test_receivers_whose_condition_never_holds_there_are_left_out() -> None:

@@ -14,13 +14,16 @@ from trio.testing import MockClock
 from trioframe import App
 from trioframe.app.reserved import NAMESPACES, PHASES, RESERVED
 
+OPENING = (
+    b"GET /websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 REQUESTS = [
     request_for("/"),
     request_for("/broken"),
     request_for("/late"),
     request_for("/body", "POST", b"abc"),
-    b"GET /websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    OPENING,
 ]
 
 Sent = list[tuple[str, frozenset[str]]]

@@ -102,3 +102,10 @@ def test_the_end_is_no_echo(pair):
     theirs.close()
     with pytest.raises((BenchmarkError, ConnectionError)):
         ask(ours, TEXT, b"Hello")
+
+
+def test_a_probe_of_nobody_is_refused():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(ConnectionRefusedError):  # so that it is tried again
+        client.echoes(*message(64))(port)

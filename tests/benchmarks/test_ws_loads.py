@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import select
 import socket
 import subprocess
 import sys
@@ -204,10 +203,3 @@ def test_the_programs_of_the_loads_are_there():
     ):
         with pytest.raises(BenchmarkError, match="Connection refused"):
             program.run_load(Round(Effort(1, 1, 0, 1), {}, {}), name, port=port, seconds=1, **order)
-
-
-def test_epoll_is_closed_with_the_loads(pair):
-    with Echoes([pair[0]], TEXT, LETTERS) as echoes:
-        pass
-    assert isinstance(echoes._epoll, select.epoll)
-    assert echoes._epoll.closed

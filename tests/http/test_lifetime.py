@@ -11,7 +11,7 @@ from cancelling import GRACE, expect_cancelled
 from lending import lifetime_of
 from trio.testing import MockClock
 
-from trioframe.errors import RequestCancelled
+from trioframe.errors import CancelReason, RequestCancelled
 from trioframe.http.half_close import HALF_CLOSE_GRACE
 from trioframe.http.lifetime import Lifetime
 from trioframe.http.terms import Terms
@@ -525,6 +525,45 @@ async def test_a_failing_child_ends_the_handler(lifetime: Lifetime) -> None:
     assert not hasattr(caught.value, "__notes__")
 
 
+async def run_with_news(lifetime: Lifetime, reason: CancelReason | None = None) -> object:
+    """A handler that sleeps, and a child that ends with news; cancelled first, if there is a reason."""
+
+    async def child() -> None:
+        try:
+            await trio.sleep(0 if reason is None else math.inf)
+        finally:
+            raise KeyError("news")
+
+    async def handler() -> str:
+        lifetime.nursery.start_soon(child)
+        await trio.testing.wait_all_tasks_blocked()
+        if reason is not None:
+            lifetime.cancel(reason)
+        await trio.sleep_forever()
+        return "never"
+
+    return await lifetime.run(handler)
+
+
+async def test_what_is_pardoned_counts_as_a_return(lifetime: Lifetime) -> None:
+    lifetime.pardon = lambda error: isinstance(error, ExceptionGroup) and error.split(KeyError)[1] is None
+    assert await run_with_news(lifetime) is None
+    assert lifetime.reason is None
+
+
+async def test_what_is_pardoned_in_a_cancellation_changes_nothing(lifetime: Lifetime) -> None:
+    lifetime.pardon = lambda _: True
+    with pytest.raises(RequestCancelled) as caught:
+        await run_with_news(lifetime, "shutdown")
+    assert caught.value.reason == "shutdown"
+
+
+async def test_what_is_not_pardoned_is_raised(lifetime: Lifetime) -> None:
+    lifetime.pardon = lambda _: False
+    with pytest.RaisesGroup(KeyError):
+        await run_with_news(lifetime)
+
+
 async def test_children_get_the_cancellation_at_once_also_behind_a_cancellable_block(lifetime: Lifetime) -> None:
     async def child() -> None:
         try:
@@ -579,6 +618,52 @@ async def test_a_child_that_fails_before_the_handler_began_to_run_is_no_matter(n
     lifetime = Lifetime(nursery.start_soon)
     lifetime._child_failed()
     await lifetime.run(trio.lowlevel.checkpoint)
+
+
+async def test_its_tasks_are_the_handler_and_all_that_descend_from_it(lifetime: Lifetime) -> None:
+    tasks: list[trio.lowlevel.Task] = []
+
+    async def note() -> None:
+        tasks.append(trio.lowlevel.current_task())
+        await trio.sleep_forever()
+
+    async def parent() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(note)
+
+    async def handler() -> None:
+        lifetime.nursery.start_soon(note)
+        lifetime.nursery.start_soon(parent)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(note)
+            nursery.start_soon(parent)
+            await trio.testing.wait_all_tasks_blocked()
+            tasks.append(trio.lowlevel.current_task())
+            assert [lifetime.owns(task) for task in tasks] == [True] * 5
+            nursery.cancel_scope.cancel()
+        lifetime.cancel_children()
+
+    await lifetime.run(handler)
+    assert len(tasks) == 5
+    assert not any(map(lifetime.owns, tasks))
+
+
+async def test_others_are_not_its_tasks(lifetime: Lifetime) -> None:
+    others: list[trio.lowlevel.Task] = [trio.lowlevel.current_task()]
+
+    async def note() -> None:
+        others.append(trio.lowlevel.current_task())
+        await trio.sleep_forever()
+
+    async def handler() -> None:
+        await trio.testing.wait_all_tasks_blocked()
+        assert [lifetime.owns(task) for task in others] == [False] * 2
+        assert lifetime.owns(trio.lowlevel.current_task())
+        beside.cancel_scope.cancel()
+
+    async with trio.open_nursery() as beside:
+        beside.start_soon(note)
+        beside.start_soon(lifetime.run, handler)
 
 
 # --- a lifetime that is suspended -------------------------------------------------------------------------------------

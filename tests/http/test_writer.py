@@ -131,3 +131,61 @@ async def test_a_gone_peer_without_a_request(setup: Setup) -> None:
     await setup.client.aclose()
     with pytest.raises(RequestCancelled):
         await setup.writer.write(b"x")
+
+
+# --- without waiting --------------------------------------------------------------------------------------------------
+
+
+class Prompt(WatchedStream):
+    """Has room for some bytes; a peer that has gone is found out by sending."""
+
+    room = 4
+    gone = False
+
+    def send_nowait(self, data: bytes | memoryview, more: bool = False) -> int:
+        if self.gone:
+            raise trio.BrokenResourceError("gone")
+        self.sent = bytes(data[: self.room]), more
+        return len(self.sent[0])
+
+
+@pytest.fixture
+async def prompt(nursery: trio.Nursery) -> Prompt:
+    _, far_end = memory_stream_pair()
+    return Prompt(far_end, nursery.start_soon)
+
+
+async def test_as_much_is_written_as_there_is_room_for(prompt: Prompt) -> None:
+    writer = Writer(prompt, 60)
+    with trio.testing.assert_no_checkpoints():
+        assert writer.write_nowait(b"abc") == 3
+        assert writer.write_nowait(memoryview(b"abcdef"), more=True) == 4
+    assert prompt.sent == (b"abcd", True)
+    assert not writer.broken
+
+
+async def test_a_transport_that_only_knows_how_to_wait_takes_nothing(setup: Setup) -> None:
+    assert setup.writer.write_nowait(b"abc") == 0
+    assert setup.recorded.writes == []
+
+
+@pytest.mark.parametrize("with_lifetime", [True, False])
+async def test_a_peer_that_has_gone_breaks_it(prompt: Prompt, nursery: trio.Nursery, with_lifetime: bool) -> None:
+    writer, lifetime = Writer(prompt, 60), Lifetime(nursery.start_soon)
+    prompt.gone = True
+    with pytest.raises(RequestCancelled) as caught:
+        writer.write_nowait(b"abc", lifetime if with_lifetime else None)
+    assert caught.value.reason == "disconnect"
+    assert writer.broken
+    assert lifetime.lost is with_lifetime
+
+
+async def test_a_write_without_a_request_leaves_none_disturbed(
+    setup: Setup, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """A stall of what nobody's request has sent cancels nobody."""
+    lifetime = Lifetime(nursery.start_soon)
+    setup.stop_reading()
+    with pytest.raises(RequestCancelled):
+        await setup.writer.write(b"x")
+    assert (lifetime.lost, lifetime.reason) == (False, None)

@@ -56,7 +56,8 @@ def head(method: str = "GET", target: bytes = b"/hello?x=1", version: str = "1.1
 
 def exchange(request_head: RequestHead | None = None, **facts: Any) -> Any:
     """What the log reads of an exchange that took 1.25 ms."""
-    facts = {"status": 200, "bytes_sent": 143, "conn": ConnInfo(peername=("127.0.0.1", 50312), id=17)} | facts
+    conn = ConnInfo(peername=("127.0.0.1", 50312), id=17)
+    facts = {"status": 200, "bytes_sent": 143, "close_code": None, "conn": conn} | facts
     return SimpleNamespace(head=request_head or head(), started_at=trio.current_time() - 0.00125, **facts)
 
 
@@ -95,6 +96,35 @@ async def test_handlers_find_the_facts_on_the_record(records, logger, autojump_c
 async def test_an_exchange_without_any_answer_has_status_0(records, logger):
     AccessLog("text", logger).record(exchange(status=None, bytes_sent=0))
     assert '" 000 0 ' in records.only.getMessage()
+
+
+async def test_a_websocket_has_a_line_for_its_beginning_and_one_for_its_end(records, logger, autojump_clock):
+    log = AccessLog("text", logger, clock=lambda: NOON)
+    log.record(exchange(status=101))
+    log.record(exchange(status=101, close_code=1000, bytes_sent=4711))
+    begin, end = (record.getMessage() for record in records.all)
+    assert begin.endswith('"GET /hello?x=1 HTTP/1.1" 101 143 1.250ms #17')
+    assert end == (
+        "127.0.0.1:50312 2026-01-01T12:00:00.250+00:00"
+        ' "GET /hello?x=1 HTTP/1.1" 101 closed 1000 4711 1.250ms #17'
+    )
+
+
+async def test_only_the_end_of_a_websocket_has_a_code(records, logger, autojump_clock):
+    log = AccessLog("json", logger, clock=lambda: NOON)
+    log.record(exchange(status=101))
+    log.record(exchange(status=101, close_code=1001, bytes_sent=4711))
+    begin, end = (json.loads(record.getMessage()) for record in records.all)
+    assert "close_code" not in begin
+    assert end == {**begin, "bytes": 4711, "close_code": 1001}
+    assert vars(records.all[1])["close_code"] == 1001
+
+
+@pytest.mark.parametrize("status", [499, 503, None])
+async def test_what_ended_a_websocket_is_not_what_was_answered(records, logger, status):
+    AccessLog("text", logger).record(exchange(status=status, close_code=1006))
+    assert '" 101 closed 1006 143 ' in records.only.getMessage()
+    assert vars(records.only)["status"] == 101
 
 
 @pytest.mark.parametrize(

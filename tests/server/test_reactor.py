@@ -309,3 +309,167 @@ async def test_a_listener_that_fails_ends_its_own_connection_only(
     assert await peer.receive_some() == b"still there"
     for each in (stream, peer, client):
         await each.aclose()
+
+
+# --- for whoever reads while nobody waits -----------------------------------------------------------------------------
+
+
+class Taker:
+    """Takes all that is there, whenever it is called."""
+
+    def __init__(self, stream: ReactorStream, size: int = 65536) -> None:
+        self.taken: list[bytes] = []
+        self.changed = trio.Event()
+        self._stream = stream
+        self._size = size
+
+    def __call__(self) -> None:
+        while (data := self._stream.receive_nowait(self._size)) is not None:
+            self.taken.append(data)
+            self.changed.set()
+            if not data:
+                return
+
+    async def wait(self) -> bytes:
+        """All until the next call, and the end of it."""
+        await self.changed.wait()
+        self.changed = trio.Event()
+        await wait_all_tasks_blocked(0.01)
+        taken, self.taken = b"".join(self.taken), []
+        return taken
+
+
+async def test_bytes_that_come_are_told_of(pair: tuple[trio.SocketStream, ReactorStream]) -> None:
+    client, server = pair
+    taker = Taker(server)
+    server.when_readable(taker)
+    for message in (b"one", b"two", b"x" * 200_000):
+        await client.send_all(message)
+        received = await taker.wait()
+        while len(received) < len(message):
+            received += await taker.wait()
+        assert received == message
+    await client.aclose()
+    await server.aclose()
+
+
+async def test_what_came_before_is_told_of_at_once(pair: tuple[trio.SocketStream, ReactorStream]) -> None:
+    client, server = pair
+    await client.send_all(b"early")
+    await wait_all_tasks_blocked(0.01)
+    taker = Taker(server)
+    with assert_no_checkpoints():
+        server.when_readable(taker)
+    assert taker.taken == [b"early"]
+    await client.aclose()
+    await server.aclose()
+
+
+async def test_who_takes_a_part_is_not_told_again(pair: tuple[trio.SocketStream, ReactorStream]) -> None:
+    """There is no edge; `receive_nowait` has to be called until it is None."""
+    client, server = pair
+    calls: list[bytes | None] = []
+    server.when_readable(lambda: calls.append(server.receive_nowait(2)))
+    await wait_all_tasks_blocked(0.01)
+    calls.clear()
+    await client.send_all(b"abcd")
+    await wait_all_tasks_blocked(0.01)
+    assert calls == [b"ab"]
+    assert server.receive_nowait(2) == b"cd"
+    assert server.receive_nowait(2) is None
+    await client.aclose()
+    await server.aclose()
+
+
+async def test_a_task_that_waits_goes_first(pair: tuple[trio.SocketStream, ReactorStream]) -> None:
+    client, server = pair
+    taker = Taker(server)
+    server.when_readable(taker)
+    async with trio.open_nursery() as nursery:
+
+        async def receive() -> None:
+            assert await server.receive_some() == b"awaited"
+
+        nursery.start_soon(receive)
+        await wait_all_tasks_blocked()
+        await client.send_all(b"awaited")
+    assert taker.taken == []
+    await client.send_all(b"told of")
+    assert await taker.wait() == b"told of"
+    await client.aclose()
+    await server.aclose()
+
+
+async def test_nobody_is_called_while_a_task_waits_when_it_is_named(
+    pair: tuple[trio.SocketStream, ReactorStream],
+) -> None:
+    client, server = pair
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.receive_some)
+        await wait_all_tasks_blocked()
+        taker = Taker(server)
+        server._readable = True  # an edge that is not used up yet
+        server.when_readable(taker)
+        await client.send_all(b"x")
+    assert taker.taken == []
+    await client.aclose()
+    await server.aclose()
+
+
+@pytest.mark.parametrize("reset", [False, True])
+async def test_the_end_is_told_of_too(pair: tuple[trio.SocketStream, ReactorStream], reset: bool) -> None:
+    client, server = pair
+    told: list[str] = []
+    listener = Listener()
+
+    def take() -> None:
+        try:
+            while (data := server.receive_nowait(65536)) is not None:
+                told.append(repr(data))
+                if not data:
+                    return
+        except trio.BrokenResourceError:
+            told.append("broken")
+
+    server.watch(listener)
+    server.when_readable(take)
+    await wait_all_tasks_blocked(0.01)
+    if reset:
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    else:
+        await client.send_all(b"last")
+    await client.aclose()
+    await listener.changed.wait()
+    assert told[0] == ("broken" if reset else "b'last'")
+    assert told[-1] == ("broken" if reset else "b''")
+    await server.aclose()
+
+
+async def test_who_closes_in_the_call_is_not_called_again(pair: tuple[trio.SocketStream, ReactorStream]) -> None:
+    client, server = pair
+    calls: list[str] = []
+
+    def close() -> None:
+        calls.append("called")
+        server.close_nowait()
+
+    await wait_all_tasks_blocked(0.01)
+    server._readable = False
+    server.when_readable(close)
+    await client.send_all(b"x")
+    await client.aclose()
+    await wait_all_tasks_blocked(0.01)
+    assert calls == ["called"]
+
+
+async def test_nobody_is_told_any_more(pair: tuple[trio.SocketStream, ReactorStream]) -> None:
+    client, server = pair
+    taker = Taker(server)
+    server.when_readable(taker)
+    server.when_readable(None)
+    await client.send_all(b"kept")
+    await wait_all_tasks_blocked(0.01)
+    assert taker.taken == []
+    assert await server.receive_some() == b"kept"
+    await client.aclose()
+    await server.aclose()

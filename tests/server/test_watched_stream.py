@@ -152,6 +152,19 @@ async def test_lingering_says_the_end_and_reads_on(pair: Pair, watched: bool) ->
         await pair.client.send_eof()
 
 
+async def test_who_waits_for_bytes_while_it_lingers_gets_the_end(pair: Pair) -> None:
+    pair.stream.watch(pair.listener)
+    async with trio.open_nursery() as nursery:
+
+        async def receive() -> None:
+            assert await pair.stream.receive_some() == b""
+            await pair.client.aclose()
+
+        nursery.start_soon(receive)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(pair.stream.linger)
+
+
 async def test_no_lingering_behind_the_end(pair: Pair) -> None:
     pair.stream.watch(pair.listener)
     await pair.client.send_eof()
@@ -168,3 +181,119 @@ async def test_the_rest_is_the_stream_s_own(pair: Pair) -> None:
     await pair.stream.aclose()
     with pytest.raises(trio.ClosedResourceError):
         await pair.stream.stream.receive_some()
+
+
+# --- for whoever reads while nobody waits -----------------------------------------------------------------------------
+
+
+class Taker:
+    """Takes what is there, whenever it is called; an end only once."""
+
+    def __init__(self, stream: WatchedStream) -> None:
+        self.taken: list[bytes | str] = []
+        self._stream = stream
+
+    def __call__(self) -> None:
+        try:
+            while (data := self._stream.receive_nowait(4)) is not None:
+                self.taken.append(data)
+                if not data:
+                    return
+        except trio.BrokenResourceError:
+            self.taken.append("broken")
+
+
+async def test_bytes_that_come_are_told_of(pair: Pair) -> None:
+    pair.stream.watch(pair.listener)
+    taker = Taker(pair.stream)
+    pair.stream.when_readable(taker)
+    assert taker.taken == []
+    await pair.client.send_all(b"abcdefgh")
+    await trio.testing.wait_all_tasks_blocked()
+    assert taker.taken == [b"abcd", b"efgh"]
+    await pair.client.send_all(b"ij")
+    await pair.client.send_eof()
+    await trio.testing.wait_all_tasks_blocked()
+    assert taker.taken[2:] == [b"ij", b""]
+
+
+async def test_what_came_before_is_told_of_at_once(pair: Pair) -> None:
+    pair.stream.watch(pair.listener)
+    await pair.client.send_all(b"abc")
+    await trio.testing.wait_all_tasks_blocked()
+    taker = Taker(pair.stream)
+    with trio.testing.assert_no_checkpoints():
+        pair.stream.when_readable(taker)
+    assert taker.taken == [b"abc"]
+    assert pair.stream.receive_nowait(4) is None
+
+
+async def test_also_if_it_was_the_end(pair: Pair) -> None:
+    pair.stream.watch(pair.listener)
+    await pair.client.send_eof()
+    await trio.testing.wait_all_tasks_blocked()
+    taker = Taker(pair.stream)
+    pair.stream.when_readable(taker)
+    assert taker.taken == [b""]
+
+
+async def test_a_reset_is_told_of_behind_what_came(pair: Pair) -> None:
+    pieces = [b"abc"]
+
+    async def receive_some(max_bytes: int | None = None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        if not pieces:
+            raise trio.BrokenResourceError("reset")
+        return pieces.pop()
+
+    pair.stream.stream.receive_some = receive_some  # type: ignore[method-assign]
+    taker = Taker(pair.stream)
+    pair.stream.when_readable(taker)
+    pair.stream.watch(pair.listener)
+    await trio.testing.wait_all_tasks_blocked()
+    assert taker.taken == [b"abc", "broken"]
+
+
+async def test_a_task_that_waits_goes_first(pair: Pair) -> None:
+    pair.stream.watch(pair.listener)
+    taker = Taker(pair.stream)
+    pair.stream.when_readable(taker)
+    async with trio.open_nursery() as nursery:
+
+        async def receive() -> None:
+            assert await pair.stream.receive_some() == b"awaited"
+
+        nursery.start_soon(receive)
+        await trio.testing.wait_all_tasks_blocked()
+        await pair.client.send_all(b"awaited")
+    assert taker.taken == []
+    await pair.client.send_all(b"told")
+    await trio.testing.wait_all_tasks_blocked()
+    assert taker.taken == [b"told"]
+
+
+async def test_who_takes_makes_room(pair: Pair) -> None:
+    pair.stream.watch(pair.listener)
+    await pair.client.send_all(b"x" * (READ_AHEAD + 10))
+    await trio.testing.wait_all_tasks_blocked()
+    assert pair.stream.receive_nowait(10 * READ_AHEAD) == b"x" * READ_AHEAD
+    await trio.testing.wait_all_tasks_blocked()
+    assert pair.stream.receive_nowait(10 * READ_AHEAD) == b"x" * 10
+
+
+async def test_nothing_is_received_without_waiting_before_the_first_watch(pair: Pair) -> None:
+    await pair.client.send_all(b"direct")
+    await trio.testing.wait_all_tasks_blocked()
+    assert pair.stream.receive_nowait(4) is None
+    assert await pair.stream.receive_some() == b"direct"
+
+
+async def test_nobody_is_told_any_more(pair: Pair) -> None:
+    pair.stream.watch(pair.listener)
+    taker = Taker(pair.stream)
+    pair.stream.when_readable(taker)
+    pair.stream.when_readable(None)
+    await pair.client.send_all(b"kept")
+    await trio.testing.wait_all_tasks_blocked()
+    assert taker.taken == []
+    assert await pair.stream.receive_some() == b"kept"

@@ -47,6 +47,13 @@ async def test_a_client_can_be_a_fixture(http):
     assert (await http.get("/")).text == "hello"
 
 
+async def test_one_that_was_left_can_be_entered_again(app):
+    context = client(app)
+    for _ in range(2):
+        async with context as http:
+            assert (await http.get("/")).text == "hello"
+
+
 async def test_only_trio_keeps_the_time(app):
     async with client(app) as http:
         assert http.timeout == httpx2.Timeout(None)
@@ -67,6 +74,26 @@ def test_without_httpx2_it_says_what_to_install(app, monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ImportError, match=r"pip install 'trioframe\[testing\]'"):
         client(app)
+
+
+async def test_without_trio_websocket_too(app, monkeypatch):
+    monkeypatch.delitem(sys.modules, "trioframe.testing.websocket_client", raising=False)
+    monkeypatch.setitem(sys.modules, "trio_websocket", None)
+    async with client(app) as http:
+        assert (await http.get("/")).text == "hello"
+        with pytest.raises(ImportError, match=r"pip install 'trioframe\[testing\]'"):
+            http.websocket("/")
+    with pytest.raises(ImportError, match="trio-websocket"):
+        async with client(app).websocket("/"):
+            pass
+
+
+async def test_what_the_websocket_client_cannot_import_is_another_matter(app, monkeypatch):
+    monkeypatch.delitem(sys.modules, "trioframe.testing.websocket_client", raising=False)
+    monkeypatch.setitem(sys.modules, "trioframe.server.linger", None)
+    with pytest.raises(ModuleNotFoundError, match=r"trioframe\.server\.linger"):
+        async with client(app).websocket("/"):
+            pass
 
 
 def test_what_else_cannot_be_imported_is_another_matter(app, monkeypatch):

@@ -112,11 +112,13 @@ async def test_who_stopped_reading_holds_up_the_sender(nursery):
     nursery.start_soon(other.send_all, b"x")
     await wait_all_tasks_blocked()
     assert not received
+    assert stream.stopped
     with pytest.raises(trio.BusyResourceError):
         await other.send_all(b"y")
     stream.resume_reading()
     await wait_all_tasks_blocked()
     assert received == [b"x"]
+    assert not stream.stopped
 
 
 async def test_closing_wakes_who_stopped_reading(nursery):

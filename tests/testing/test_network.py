@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from trioframe.testing.network import open_network
 
@@ -66,6 +67,29 @@ async def test_what_the_test_raises_is_not_put_into_a_group():
             network.connect()
             raise error
     assert caught.value is error
+
+
+async def test_nor_is_a_group_that_it_raises():
+    group = ExceptionGroup("of the test", [ValueError()])
+    with pytest.RaisesGroup(ValueError) as caught:
+        async with open_network(echo, leave_timeout=10) as network:
+            network.connect()
+            raise group
+    assert caught.value is group
+
+
+async def test_what_the_server_raises_meanwhile_is_not_lost():
+    async def crash_at_the_end(stream: trio.abc.Stream) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ZeroDivisionError
+
+    with pytest.RaisesGroup(AssertionError, ZeroDivisionError):
+        async with open_network(crash_at_the_end, leave_timeout=10) as network:
+            network.connect()
+            await wait_all_tasks_blocked()
+            raise AssertionError("of the test")
 
 
 async def test_what_the_server_raises_is():

@@ -45,9 +45,8 @@ from .task_nursery import TaskNursery
 from .websocket_hooks import WebSocketHooks, find_websocket_hooks
 
 if TYPE_CHECKING:
-    import httpx2
-
     from ..http.exchange import Exchange
+    from ..testing import ClientContext
     from .request import Request
 
 __all__ = ["App"]
@@ -385,8 +384,8 @@ class App(Declarations):
 
         run(self, host, port, **options)
 
-    def test_client(self, **options: Any) -> AbstractAsyncContextManager[httpx2.AsyncClient]:
-        """An HTTP client for tests, in memory.  See `trioframe.testing.client` for `options`."""
+    def test_client(self, **options: Any) -> ClientContext:
+        """An HTTP and WebSocket client for tests, in memory.  See `trioframe.testing.client` for `options`."""
         from ..testing import client  # noqa: PLC0415 - goes up, as in `run`, and only where there are tests
 
         return client(self, **options)

@@ -120,8 +120,10 @@ class Plan:
         lines += [f"  {route}" for route in self.routes]
         for middleware in (*self.chain.around, *self.chain.request, *self.chain.response):
             lines.append(f"  {middleware.kind} middleware: {middleware.place}")
-        for around in (*self.chain.lifecycle, *self.chain.handler):
-            lines.append(f"  around {around.phase}: {around.place}")
+        standing = [*self.chain.lifecycle, *self.chain.handler]
+        for route in self.routes:  # around the handlers of WebSockets there may be more
+            standing += [around for around in route.chain.handler if around not in standing]
+        lines += [f"  around {around.phase}: {around.place}" for around in standing]
         lines += [f"  on {type_.__name__}: {place_of(handler)}" for type_, handler in self.exception_handlers.items()]
         return "\n".join(lines)
 

@@ -218,8 +218,8 @@ class Declarations:
           origins: the pages that may connect, as in "https://a.example"; others get 403.  None allows every page.
           deflate: compress messages with clients that can.
           max_size: bytes of a message, decompressed; WEBSOCKET_MAX_SIZE by default.
-          cancel_on_close: cancel the handler, as "disconnect", also when the client closes in order; unless it is told so
-            by an operation of `ws`.
+          cancel_on_close: cancel the handler, as "disconnect", also when the client closes in order; but not if an
+            operation of `ws` says so.
           options: those of `add_route`; `timeout` is for the handshake.
         """
         spoken = WebSocketOptions(

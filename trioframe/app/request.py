@@ -357,6 +357,8 @@ class Request:
         """
         if self.responded:
             raise ServerError("the response has begun: request.respond() can be called once")
+        if self.session is not None:
+            self.session.websocket.refuse()
         if response is None:
             if content_type is None and status not in WITHOUT_CONTENT:
                 content_type = OCTETS

@@ -5,7 +5,7 @@
     returned a response, raised, before it accepted     that response, as of any route
     raised `HTTPError` of 400 to 499                    a close with 1008 and its message
     raised                                              a close with 1011
-    let `WebSocketClosed` through                       nothing more: the WebSocket has ended
+    let `WebSocketClosed` through, or a task of it      nothing more: the WebSocket has ended
     been cancelled: the server stops                    a close with 1001
     been cancelled otherwise                            a close with 1011; nothing, if the peer has gone
 
@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..config import Config
 from ..errors import HTTPError, Mistake, RequestCancelled, ServerError, WebSocketClosed
@@ -69,11 +69,11 @@ def websocket_endpoint(route: Route, options: WebSocketOptions, config: Config) 
         cancel_on_close=options.cancel_on_close,
     )
 
-    async def serve_websocket(request: Request, **params: Any) -> Any:
+    def serve_websocket(request: Request, **params: Any) -> Awaitable[Any]:
         offer = read_offer(request.exchange.head)
         check_origin(offer, options.origins)
         session = request.session = Session(request, offer, options, terms)
-        return await session.run(route.handler, params)
+        return session.run(route.handler, params)
 
     return serve_websocket
 
@@ -125,10 +125,14 @@ class Session:
     async def run(self, handler: Callable[..., Awaitable[Any]], params: dict[str, Any]) -> Any:
         """Run the handler; what is left to be answered in HTTP, None if nothing is."""
         websocket, request = self.websocket, self._request
+        request.exchange.lifetime.pardon = self._is_its_end
         await self._tell(self._hooks.before)
         self._owes_after = True
+        websocket.expect_refusal()
         try:
             result = await handler(request, websocket, **params)
+            if result is None and not request.responded:
+                await websocket.accept()
         except WebSocketClosed:
             if not websocket.closed:  # that was another one
                 raise
@@ -137,17 +141,22 @@ class Session:
             if not websocket.closed or (rest := group.split(WebSocketClosed)[1]) is not None:
                 raise
             result = rest
-        if websocket.accepted and result is not None:
-            raise ServerError(
-                f"the handler of a WebSocket returned {type(result).__name__}, and nothing can be answered any more: "
-                "return a response only before the WebSocket is accepted"
-            )
-        if result is None and not request.responded:
-            await websocket.accept()
+        if result is not None:
+            if websocket.accepted:
+                raise ServerError(
+                    f"the handler of a WebSocket returned {type(result).__name__}, and nothing can be answered any "
+                    "more: return a response only before the WebSocket is accepted"
+                )
+            websocket.refuse()
         if self._hooks.after is not None:
             with request.shielded(request.app.config.RESPONSE_TIMEOUT):
                 await self._leave(None)
         return result
+
+    def _is_its_end(self, error: BaseException) -> bool:
+        """Whether tasks of the request have raised nothing but that the WebSocket has ended."""
+        is_group = self.websocket.closed and isinstance(error, BaseExceptionGroup)
+        return is_group and cast("BaseExceptionGroup[Any]", error).split(WebSocketClosed)[1] is None
 
     async def _accept(self, headers: HeaderInput) -> Switched:
         request, exchange = self._request, self._request.exchange
@@ -159,9 +168,8 @@ class Session:
                 raise WebSocketClosed(CloseCode.ABNORMAL_CLOSURE, "refused by a middleware")
             fields = response.headers
         websocket = self.websocket
-        return await exchange.switch(
-            accept(self._offer, subprotocol=websocket.subprotocol, extensions=self._agreed, headers=fields.raw)
-        )
+        lines = accept(self._offer, subprotocol=websocket.subprotocol, extensions=self._agreed, headers=fields.raw)
+        return await exchange.switch(lines)
 
     # --- behind it ---------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,8 @@ Rules of this file:
 
 * What stands around the handler is not cancelled with it.  It is bounded by `guard`: if that rings, the standing scope
   is cancelled all the same, and the request unwinds as if its deadline had passed.
-* A real error that comes out of a cancelled handler stays an error, with a note that says when it came.
+* A real error that comes out of a cancelled handler stays an error, with a note that says when it came.  What `pardon`
+  knows to be none counts as a return, of None.
 * A cancellation from outside (the embedding program's) is never converted: Trio does not let our scope catch it.
 
 What the peer does is told to `peer_watch`.  The scope of the request is its own (`run`), or the standing one of its
@@ -36,7 +37,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn, TypeVar, TypeVarTuple
+from typing import Any, NoReturn, TypeVar, TypeVarTuple, cast
 
 import trio
 
@@ -78,12 +79,14 @@ class Lifetime(PeerWatch):
       left: set when the peer has left, or the request is over; made when somebody waits for it.
       ebb: the moment that a half-closed peer has left to the handler.
       latest: when every shield and grace ends at the latest; see `force` and `limit_blocks`.
+      pardon: whether what has left the scope is no error, but says that all is over; None: it never is.
     """
 
     scope: trio.CancelScope | None = None
     suspended = False
     guarded = False
     latest: float = math.inf
+    pardon: Callable[[BaseException], bool] | None = None
     _timer: trio.CancelScope | Alarm | None = None  # has the deadline of `scope`
     _deadline = math.inf
     _time_left: float | None = None  # of a limit that is held
@@ -133,8 +136,9 @@ class Lifetime(PeerWatch):
                     self.suspended = False
                     await self._end_children(exc)
                 return result
-        except BaseException as exc:  # noqa: BLE001 - raised again
-            raise_judged(exc, self._failed_during, self.settle)
+        except BaseException as exc:  # noqa: BLE001 - raised again unless it is pardoned
+            self._judge(exc)
+            return cast("T", None)
         finally:
             self._over()
         raise RequestCancelled(self.settle())
@@ -206,12 +210,23 @@ class Lifetime(PeerWatch):
         result, self._result = self._result, None
         if error is not None:
             try:
-                raise_judged(error, self._failed_during, self.settle)
+                self._judge(error)
             finally:
                 del error  # its traceback holds this frame
+            return None
         if result is None:
             raise RequestCancelled(self.settle())
         return result[0]
+
+    def _judge(self, error: BaseException) -> None:
+        """Raise `error` as those outside are to see it; if it is pardoned, only why the request was cancelled."""
+        try:
+            if self.pardon is None or not self.pardon(error):
+                raise_judged(error, self._failed_during, self.settle)
+        finally:
+            del error  # its traceback holds this frame
+        if self.reason is not None:
+            raise RequestCancelled(self.reason) from None
 
     def _begin(self, task: trio.lowlevel.Task) -> None:
         self.running = True

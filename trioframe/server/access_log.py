@@ -1,4 +1,4 @@
-"""The access log: one record for every exchange, and one for input that never became an exchange.
+"""The access log: one record for every exchange, a second one for a WebSocket, and one for input that was refused.
 
 Rules of this file:
 
@@ -37,6 +37,7 @@ _RECORD = (
     '%(client)s %(time)s "%(method)s %(target)s HTTP/%(version)s" %(status)03d %(bytes)d %(duration_ms).3fms'
     " #%(connection)d"
 )
+_CLOSED = _RECORD.replace("%(status)03d", "%(status)03d closed %(close_code)d")
 _REJECTED = '%(client)s %(time)s "-" %(status)03d "%(error)s" #%(connection)d'
 
 # Everything but printable ASCII, and the two characters that end or escape a quoted field.
@@ -52,9 +53,18 @@ class AccessLog:
         127.0.0.1:50312 2026-01-02T03:04:05.678+00:00 "GET /hello?x=1 HTTP/1.1" 200 143 0.412ms #17
         [::1]:50313 2026-01-02T03:04:06.001+00:00 "-" 400 "the Host header is missing" #18
 
+    A WebSocket has two lines: one when it was accepted, and one when it has ended, with the code it was closed with::
+
+        127.0.0.1:50314 2026-01-02T03:04:07.000+00:00 "GET /feed HTTP/1.1" 101 129 0.398ms #19
+        127.0.0.1:50314 2026-01-02T03:14:08.250+00:00 "GET /feed HTTP/1.1" 101 closed 1000 4711 601250.310ms #19
+
     In the JSON format they are objects with the keys ``client time method target version status bytes duration_ms
-    connection``, and ``client time status error connection``.  `bytes` counts the whole response; `status` is 499 if
-    the client left before it had its answer, 0 if nothing was answered at all.  A character that could do harm is
+    connection``, and ``client time status error connection``; the second one of a WebSocket has ``close_code`` as well,
+    and nothing else has.  So who counts requests, or adds up `bytes`, leaves out one of the two.
+
+    `bytes` counts the whole response, and of a WebSocket that has ended all that was sent, `duration_ms` all of its
+    time.  `status` is 499 if the client left before it had its answer, 0 if nothing was answered at all; it stays 101
+    for a WebSocket, whatever ends it: the code is 1006 if the connection was lost.  A character that could do harm is
     written as ``\x1b``.
 
     Parameters:
@@ -75,24 +85,25 @@ class AccessLog:
         self._clock = clock
 
     def record(self, exchange: Exchange) -> None:
-        """`exchange` is over."""
+        """`exchange` is over, or has become a WebSocket."""
         if not self._logger.isEnabledFor(logging.INFO):
             return
         head = exchange.head
-        self._write(
-            _RECORD,
-            {
-                "client": _client(exchange.conn),
-                "time": self._now(),
-                "method": _harmless(head.method),
-                "target": _harmless(head.target.decode("latin-1")),
-                "version": head.version,
-                "status": exchange.status or 0,
-                "bytes": exchange.bytes_sent,
-                "duration_ms": round((trio.current_time() - exchange.started_at) * 1000, 3),
-                "connection": exchange.conn.id,
-            },
-        )
+        fields = {
+            "client": _client(exchange.conn),
+            "time": self._now(),
+            "method": _harmless(head.method),
+            "target": _harmless(head.target.decode("latin-1")),
+            "version": head.version,
+            "status": exchange.status or 0,
+            "bytes": exchange.bytes_sent,
+            "duration_ms": round((trio.current_time() - exchange.started_at) * 1000, 3),
+            "connection": exchange.conn.id,
+        }
+        if exchange.close_code is None:
+            self._write(_RECORD, fields)
+        else:  # how it ended the code tells
+            self._write(_CLOSED, fields | {"status": 101, "close_code": exchange.close_code})
 
     def rejected(self, conn: ConnInfo, error: RemoteProtocolError, status: int) -> None:
         """What came on `conn` was refused, with `status`, before it was an exchange."""

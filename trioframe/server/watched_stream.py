@@ -9,7 +9,7 @@ Rules of this file:
   receives from the stream below, and `receive_some` takes from the buffer.
 * A bounded number of bytes waits.  A full buffer stops the reader: then TCP pushes back, and the going of that peer is
   seen when something is read or sent, unless the layer beneath tells.
-* Lingering takes the stream back from the reader.
+* Lingering takes the stream back from the reader; to whoever still waits for bytes that is the end.
 * What ended the stream is remembered: a listener that comes later is told at once, a reader of bytes is told after the
   bytes that came before.
 
@@ -166,6 +166,8 @@ class WatchedStream(Transport):
         if self._reading_ahead:
             self._reader.cancel()
             await self._reader_done.wait()
+            self._ended = True
+            self._changed.unpark_all()
         if self._error is None:
             await linger(self.stream)
 

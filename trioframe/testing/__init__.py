@@ -1,6 +1,6 @@
 """Tools for testing apps, in memory and in virtual time.
 
-* `client` is an HTTP client; `connect` a raw peer with every fault a client can have.
+* `client` is an HTTP and WebSocket client; `connect` a raw peer with every fault a client can have.
 * `cancel_everywhere` cancels a request at each of its checkpoints and reports what that breaks.
 * `FaultyStream` and `memory_pair` are what they stand on, for tests of your own.
 
@@ -8,7 +8,7 @@ All of them go through `App.serve_stream`, so what is tested is what serves.  On
 ``trioframe[testing]``.
 """
 
-from .clients import client
+from .clients import ClientContext, client
 from .faults import FaultyStream
 from .harness import cancel_everywhere
 from .memory import MemoryStream, memory_pair
@@ -19,6 +19,7 @@ from .watch import Watch
 
 __all__ = [
     "ALL_REASONS",
+    "ClientContext",
     "FaultyStream",
     "Finding",
     "MemoryStream",

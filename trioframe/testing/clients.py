@@ -5,16 +5,53 @@ This file is there without httpx2, and says so when somebody needs it.
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..app.app import App
 from .memory import BUFFER_SIZE
 
 if TYPE_CHECKING:
+    from trio_websocket import WebSocketConnection
+
     from .http_client import Client
 
-__all__ = ["client"]
+__all__ = ["ClientContext", "client"]
+
+Open = Callable[[], AbstractAsyncContextManager["Client"]]
+
+
+class ClientContext(AbstractAsyncContextManager["Client"]):
+    """Serves an app as long as it is entered, for the `Client` that it gives; made by `client`."""
+
+    def __init__(self, open_client: Open) -> None:
+        self._open = open_client
+        self._entered: AbstractAsyncContextManager[Client]
+
+    async def __aenter__(self) -> Client:
+        self._entered = self._open()
+        return await self._entered.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        return await self._entered.__aexit__(kind, error, traceback)
+
+    def websocket(self, url: str, **options: Any) -> AbstractAsyncContextManager[WebSocketConnection]:
+        """A WebSocket and nothing else: a client is opened for it alone, as long as the block lasts.
+
+        See `Client.websocket` for `options`, and what is raised.
+        """
+        return _websocket_alone(self._open, url, options)
+
+
+@asynccontextmanager
+async def _websocket_alone(open_client: Open, url: str, options: dict[str, Any]) -> AsyncIterator[WebSocketConnection]:
+    async with open_client() as client, client.websocket(url, **options) as websocket:
+        yield websocket
 
 
 def client(
@@ -24,7 +61,7 @@ def client(
     base_url: str = "http://testserver",
     buffer_size: int = BUFFER_SIZE,
     **options: Any,
-) -> AbstractAsyncContextManager[Client]:
+) -> ClientContext:
     """An `httpx2.AsyncClient` whose requests are answered by `app`: ``async with client(app) as c: await c.get("/")``.
 
     The bytes go through memory into the real connection code.  Both ways are streamed, and as narrow as TCP is: a
@@ -33,6 +70,9 @@ def client(
 
     A response whose reading is given up, or cancelled, closes its connection, as a client that leaves does.
     ``client.connections`` are the connections as `FaultyStream`, to be reset, stalled or stopped from outside.
+
+    ``client.websocket("/feed")`` opens a WebSocket, see `Client.websocket`; who needs nothing else writes
+    ``async with client(app).websocket("/feed") as ws: ...``.
 
     Leaving the block closes the connections, and waits for the handlers to end as long as a draining server would
     (GRACEFUL_SHUTDOWN_TIMEOUT).
@@ -57,4 +97,6 @@ def client(
         raise ImportError("the test client needs httpx2: pip install 'trioframe[testing]'") from exc
     app.compile()
     options = {"timeout": None, **options}
-    return open_client(app, raise_errors=raise_errors, base_url=base_url, buffer_size=buffer_size, **options)
+    return ClientContext(
+        partial(open_client, app, raise_errors=raise_errors, base_url=base_url, buffer_size=buffer_size, **options)
+    )

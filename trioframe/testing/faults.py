@@ -76,6 +76,11 @@ class FaultyStream(trio.abc.HalfCloseableStream):
         if isinstance(self.stream, MemoryStream):
             self.stream.resume_reading()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it receives nothing, because of `stop_reading`."""
+        return not self._may_read.is_set()
+
     def behave(self) -> None:
         """Switch off all faults that can be undone."""
         self._send_size = self._receive_size = None

@@ -16,9 +16,9 @@ It is imported late, because httpx2 is an extra.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
-from typing import Any, cast
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, cast
 
 import httpcore2
 import httpx2
@@ -31,7 +31,13 @@ from .memory import MemoryStream
 from .network import Network, open_network
 from .serving import serving
 
-__all__ = ["Client", "open_client"]
+if TYPE_CHECKING:
+    from trio_websocket import WebSocketConnection
+
+__all__ = ["MAX_MESSAGE_SIZE", "MESSAGE_QUEUE_SIZE", "Client", "open_client"]
+
+MESSAGE_QUEUE_SIZE = 128  # messages; enough for a test to let time pass
+MAX_MESSAGE_SIZE = 1024 * 1024  # octets, or characters
 
 _CORE_ERRORS = (
     httpcore2.NetworkError,
@@ -52,6 +58,57 @@ class Client(httpx2.AsyncClient):
         # The environment may know proxies, and the way to the app leads through none.
         super().__init__(transport=_Transport(network), trust_env=False, **options)
         self.connections: list[FaultyStream] = network.connections
+        self._network = network
+
+    def websocket(  # type: ignore[override]
+        self,
+        url: str,
+        *,
+        subprotocols: Iterable[str] = (),
+        headers: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
+        message_queue_size: int = MESSAGE_QUEUE_SIZE,
+        max_message_size: int = MAX_MESSAGE_SIZE,
+    ) -> AbstractAsyncContextManager[WebSocketConnection]:
+        """A `trio_websocket.WebSocketConnection`: ``async with http.websocket("/feed") as ws: ...``.
+
+        It is trio-websocket's, and stands in the place of what httpx2 has under this name.
+
+        It has a connection of its own, the newest of `connections`.  The handshake carries what a GET of this client
+        would: its headers, cookies and auth; cookies that are set by the answer are kept.
+
+        Leaving the block closes with 1000, and waits for the handler as long as a draining server would
+        (GRACEFUL_SHUTDOWN_TIMEOUT).  A block that raises, or is cancelled, cuts the connection.
+
+        Parameters:
+          url: relative to the base URL, or with ws, wss, http or https.
+          subprotocols: to be offered, the best one first.
+          headers: further ones for the handshake.
+          message_queue_size: messages that wait for the test to take them.  With more, nothing is read any more, and no
+            ping answered.
+          max_message_size: octets of a message, or characters; what is larger is refused with 1009.
+
+        Raises:
+          ImportError: trio-websocket is not installed; it comes with ``trioframe[testing]``.
+          trio_websocket.ConnectionRejected: the server has refused; it has the response's status, headers and body.
+          trio_websocket.HandshakeError: the connection has ended, and no answer came.
+          Exception: with `raise_errors`, what the server would have logged; in place of these two, and, at the end of
+            the block, in place of a `trio_websocket.ConnectionClosed` that nobody has caught.
+        """
+        try:
+            from .websocket_client import open_websocket  # noqa: PLC0415 - trio-websocket is an extra
+        except ModuleNotFoundError as exc:
+            if exc.name != "trio_websocket":
+                raise
+            raise ImportError("the WebSocket client needs trio-websocket: pip install 'trioframe[testing]'") from exc
+        return open_websocket(
+            self,
+            self._network,
+            url,
+            subprotocols=subprotocols,
+            headers=headers,
+            message_queue_size=message_queue_size,
+            max_message_size=max_message_size,
+        )
 
 
 @asynccontextmanager

@@ -22,9 +22,9 @@ from .error_log import ErrorLog
 from .faults import FaultyStream
 from .memory import BUFFER_SIZE, memory_pair
 
-__all__ = ["Network", "open_network", "plain_nursery"]
+__all__ = ["Network", "Serve", "open_network", "plain_nursery"]
 
-Serve = Callable[[trio.abc.Stream], Awaitable[None]]
+Serve = Callable[[trio.abc.HalfCloseableStream], Awaitable[None]]
 
 
 class Network:
@@ -41,13 +41,26 @@ class Network:
         self._buffer_size = buffer_size
         self.errors = errors
         self.connections: list[FaultyStream] = []
+        self._served: dict[FaultyStream, trio.Event] = {}
 
     def connect(self) -> FaultyStream:
         """A new connection; the client's end."""
         ours, theirs = memory_pair(self._buffer_size)
-        self.errors.run(self._nursery.start_soon, self._serve, theirs)
-        self.connections.append(FaultyStream(ours))
-        return self.connections[-1]
+        stream = FaultyStream(ours)
+        self._served[stream] = trio.Event()
+        self.errors.run(self._nursery.start_soon, self._serve_one, theirs, self._served[stream])
+        self.connections.append(stream)
+        return stream
+
+    async def wait_served(self, stream: FaultyStream) -> None:
+        """Wait until the server is done with a connection."""
+        await self._served[stream].wait()
+
+    async def _serve_one(self, theirs: trio.abc.Stream, served: trio.Event) -> None:
+        try:
+            await self._serve(theirs)
+        finally:
+            served.set()
 
 
 @asynccontextmanager
@@ -78,11 +91,12 @@ async def plain_nursery() -> AsyncIterator[trio.Nursery]:
         async with trio.open_nursery() as nursery:
             try:
                 yield nursery
-            except BaseException as exc:
+            except BaseException as exc:  # noqa: BLE001 - raised below
                 raised = exc
-                raise
+                nursery.cancel_scope.cancel(reason="the block has failed")
     except BaseExceptionGroup as group:
-        if group.exceptions != (raised,):
+        if raised is None or isinstance(raised, trio.Cancelled):
             raise
+        raise BaseExceptionGroup(group.message, [raised, *group.exceptions]) from None
     if raised is not None:
         raise raised

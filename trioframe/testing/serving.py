@@ -6,7 +6,7 @@ It must not know HTTP, nor what the connections are made of.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -14,7 +14,7 @@ import trio
 
 from ..app.app import App
 from .error_log import ErrorLog
-from .network import plain_nursery
+from .network import Serve, plain_nursery
 
 __all__ = ["serving"]
 
@@ -25,12 +25,15 @@ class _Listener(trio.abc.Listener[trio.abc.Stream]):
     def __init__(self) -> None:
         self._offer, self._accept = trio.open_memory_channel[trio.abc.Stream](math.inf)
 
-    async def hand_over(self, stream: trio.abc.Stream) -> None:
-        """Connect; a listener that is closed refuses, as a socket would."""
+    async def hand_over(self, stream: trio.abc.HalfCloseableStream) -> None:
+        """Connect, and wait until that connection is over; a listener that is closed refuses, as a socket would."""
+        served = _Served(stream)
         try:
-            await self._offer.send(stream)
+            await self._offer.send(served)
         except trio.BrokenResourceError:
             await trio.aclose_forcefully(stream)
+        else:
+            await served.over.wait()
 
     async def accept(self) -> trio.abc.Stream:
         return await self._accept.receive()
@@ -39,9 +42,42 @@ class _Listener(trio.abc.Listener[trio.abc.Stream]):
         await self._accept.aclose()
 
 
+class _Served(trio.abc.HalfCloseableStream):
+    """Knows when the server is done with it: when it is closed by the task of its connection, which is the first to
+    receive.  Others may close it before, and a handler may still run then.
+
+    Attributes:
+      over: set when it is.
+    """
+
+    def __init__(self, stream: trio.abc.HalfCloseableStream) -> None:
+        self.over = trio.Event()
+        self._stream = stream
+        self._task: trio.lowlevel.Task | None = None
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        if self._task is None:
+            self._task = trio.lowlevel.current_task()
+        return await self._stream.receive_some(max_bytes)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        if self._task is None or self._task is trio.lowlevel.current_task():
+            self.over.set()
+        await self._stream.aclose()
+
+
 @asynccontextmanager
-async def serving(app: App, errors: ErrorLog) -> AsyncIterator[Callable[[trio.abc.Stream], Awaitable[None]]]:
-    """Serve `app` as long as the block lasts; gives what connects a stream to it.
+async def serving(app: App, errors: ErrorLog) -> AsyncIterator[Serve]:
+    """Serve `app` as long as the block lasts; gives what serves it on one stream, until that is over.
 
     Leaving the block drains this one server, whatever else serves the app; what still runs after
     GRACEFUL_SHUTDOWN_TIMEOUT and CANCEL_GRACE is cancelled.

@@ -46,7 +46,7 @@ from .terms import WebSocketTerms
 __all__ = ["Broken", "Connection", "Ended"]
 
 ACCEPT_PATIENCE = 1.0  # seconds a handler has to refuse the handshake, before it is taken to accept it
-PASSES = 5  # of the scheduler, in which what has come already is read, through however many tasks it goes
+PASSES = 5  # of the scheduler, in which what has come already is read, or sent, through however many tasks it goes
 
 
 class Ended(WebSocketClosed, trio.EndOfChannel):
@@ -70,8 +70,11 @@ class Connection(Reading):
         "_close_reason",
         "_ended",
         "_finishing",
+        "_hanging_up",
         "_hung_up",
         "_occupants",
+        "_own_ping",
+        "_pinged_at",
         "_pong_due",
         "_told_peer",
     )
@@ -79,8 +82,9 @@ class Connection(Reading):
     def __init__(self, exchange: Exchange, terms: WebSocketTerms, extensions: Sequence[Extension] = ()) -> None:
         super().__init__(exchange, terms, extensions)
         self._alarm = exchange.open_alarm(self._ring)
-        self._alarm.deadline = self._now() + ACCEPT_PATIENCE
-        self._pong_due: float | None = None
+        self._pinged_at: float | None = None  # by the keep-alive; None as long as nothing is due
+        self._pong_due = math.inf
+        self._own_ping: bytes | None = None  # the payload of the last one of the keep-alive
         self._occupants: tuple[trio.lowlevel.Task, ...] = ()  # in operations other than receiving and sending
         self._close_code: int | None = None
         self._close_reason = ""
@@ -88,6 +92,7 @@ class Connection(Reading):
         self._ended: trio.Event | None = None
         self._finishing = False  # the handler has ended
         self._hung_up: trio.Event | None = None
+        self._hanging_up = trio.CancelScope()
         exchange.at_end = (*exchange.at_end, self._detach)
 
     # --- the beginning, and the end of all ---------------------------------------------------------------------------
@@ -99,6 +104,11 @@ class Connection(Reading):
     @abstractmethod
     async def accept_silently(self) -> None:
         """Accept the handshake for a handler that has not refused it."""
+
+    def expect_refusal(self) -> None:
+        """The handler is called: from now on it has a moment to refuse."""
+        if self._state is State.CONNECTING:
+            self._alarm.deadline = self._now() + ACCEPT_PATIENCE
 
     def _begin(self, switched: Switched) -> None:
         """The 101 was sent."""
@@ -117,6 +127,14 @@ class Connection(Reading):
             self._go_away()
         transport.watch(self)
         transport.when_readable(self._bytes_came)
+        if switched.leftover:
+            self._bytes_came()  # of these bytes the transport does not tell
+
+    def _refused(self, refused: WebSocketClosed) -> None:
+        """The handshake was answered with another response."""
+        self._note(refused.code, refused.reason)
+        self._state = LOSE[self._state]
+        self._alarm.stop()
 
     def _detach(self) -> None:
         """The request is over, and with it all of this."""
@@ -148,39 +166,53 @@ class Connection(Reading):
 
     def _keep_alive(self) -> None:
         now, terms = self._now(), self._terms
-        if self._pong_due is None:
+        if self._was_heard:
+            self._pinged_at = None
             if (quiet_until := self._heard_at + terms.ping_interval) > now:
                 self._alarm.deadline = quiet_until
                 return
-            payload, _ = self._add_ping()
-            self._pong_due = self._alarm.deadline = now + terms.ping_timeout
-            self._outbox.send_soon(self._wire.send_ping(payload))
-        elif self._was_heard:
-            self._pong_due = None
-            self._alarm.deadline = self._heard_at + terms.ping_interval
-        elif not self._paused:  # else there will be a new deadline when reading goes on
+            if self._own_ping is not None:  # which nobody may ever have answered
+                self._give_up_ping(self._own_ping)
+            self._own_ping, _ = self._add_ping()
+            self._pinged_at = now
+            self._expect_pong()
+            self._outbox.send_soon(self._wire.send_ping(self._own_ping))
+        elif now < self._pong_due:
+            self._alarm.deadline = min(self._pong_due, now + terms.ping_interval)
+        elif self._paused:  # nobody could see the pong; but the next ping may find out that the peer has gone
+            self._pinged_at = None
+            self._alarm.deadline = now + terms.ping_interval
+        else:
             self._exchange.spawn(self._doubt)
 
+    def _expect_pong(self) -> None:
+        now = self._now()
+        self._pong_due = now + self._terms.ping_timeout
+        self._alarm.deadline = min(self._pong_due, now + self._terms.ping_interval)  # when the next ping may be due
+
     def _resume(self) -> None:
-        if self._pong_due is not None:  # nobody could have seen the pong so far
-            self._pong_due = self._alarm.deadline = self._now() + self._terms.ping_timeout
+        if self._pinged_at is None:
+            self._heard_at = self._now()
+        else:  # nobody could have seen the pong so far
+            self._expect_pong()
 
     @property
     def _was_heard(self) -> bool:
         """Whether anything has come since the ping; it need not be the pong."""
-        return self._pong_due is None or self._heard_at > self._pong_due - self._terms.ping_timeout
+        return self._pinged_at is None or self._heard_at >= self._pinged_at  # in virtual time an answer takes none
 
     async def _doubt(self) -> None:
         """The pong is late; or we are, and it is here already."""
-        for _ in range(PASSES):
-            await trio.lowlevel.checkpoint()
+        await _let_pass()
         if self._state is not State.OPEN:
             return
         if self._was_heard or self._paused:
             self._keep_alive()
             return
-        self._fail(CloseCode.INTERNAL_ERROR, "no answer to a ping in time")
-        self._lose()
+        self._close_now(CloseCode.INTERNAL_ERROR, "no answer to a ping in time")
+        await _let_pass()  # a stream that only knows how to wait sends it meanwhile
+        if self._state not in OVER:
+            self._lose()
 
     def _add_ping(self, payload: bytes | None = None) -> tuple[bytes, trio.Event]:
         if self._pings is None:
@@ -200,6 +232,9 @@ class Connection(Reading):
         self._note(code, reason)
         self._alarm.deadline = self._now() + self._terms.close_timeout
         self._outbox.send_soon(frame)
+        if self._paused:  # messages that come are dropped from now on, and the answer may be behind them
+            self._paused = False
+            self._bytes_came()
 
     def _go_away(self) -> None:
         """The server drains."""
@@ -207,21 +242,25 @@ class Connection(Reading):
             self._close_now(CloseCode.GOING_AWAY, "the server is stopping")
 
     def _close_with(self, close: Close) -> None:
-        self._send_answers()
         self._state = RECEIVE_CLOSE[self._state]
         self._note(close.code, close.reason)
-        if self._state in SEND_CLOSE:
-            self._outbox.send_soon(self._wire.send_close(answer_code(close.code)))
+        is_owed = self._state in SEND_CLOSE
+        if is_owed:  # it ended in order, also if the peer has gone without waiting for the answer
             self._state = SEND_CLOSE[self._state]
+        self._send_answers()
+        if is_owed:
+            self._outbox.send_soon(self._wire.send_close(answer_code(close.code)))
         self._end(clean=True)
 
     def _fail(self, code: int, reason: str) -> None:
         # RFC 6455 section 7.1.7
-        if self._state in SEND_CLOSE:
-            self._outbox.send_soon(self._wire.send_close(code, reason))
-        self._told_peer = True
-        self._note(code, reason)
+        is_owed = self._state in SEND_CLOSE
         self._state = LOSE[self._state]
+        self._note(code, reason)
+        self._told_peer = True
+        self._send_answers()
+        if is_owed:
+            self._outbox.send_soon(self._wire.send_close(code, reason))
         self._end(clean=False)
 
     def _lose(self) -> None:
@@ -288,10 +327,12 @@ class Connection(Reading):
     async def _hang_up(self) -> None:
         """The peer waits for the end of the connection, and the handler goes on (RFC 6455 section 7.1.1)."""
         try:
-            with trio.move_on_after(self._terms.linger_timeout):
+            with self._hanging_up:
+                self._hanging_up.deadline = self._now() + self._terms.linger_timeout
                 await self._outbox.settled()
                 await self._transport.linger()
         finally:
+            await close_now(self._transport)  # the handler may go on for long
             if self._hung_up is not None:
                 self._hung_up.set()
 
@@ -307,7 +348,14 @@ class Connection(Reading):
         if self._receiving:  # the transport tells that task as well
             self._unseen = True
             return
-        if not self._paused and self._state not in OVER:
+        if self._outbox.writing:  # so does the error of that write
+            return
+        if not (self._paused or self._state in OVER):
             self._read_some()
         if self._state not in OVER:
             self._lose()
+
+
+async def _let_pass() -> None:
+    for _ in range(PASSES):
+        await trio.lowlevel.checkpoint()

@@ -1,8 +1,8 @@
 """The fast lane: the plainest frames, read and written without wsproto.
 
-Most messages are a few hundred octets in a single frame that has come whole.  Whatever else is received - a fragment, a
-control frame, a frame that is large, that has come in part, that is wrong in any way - is left to wsproto.  So is what
-is sent, but for whole messages that are not large, and for control frames, which no extension changes.
+Most messages are a few hundred octets in a single frame that has come whole.  One that has come in part is read by
+`long_message`.  Whatever else is received - a fragment, a control frame, a frame that is wrong in any way - is left to
+wsproto.  So is what is sent, but for whole messages, and for control frames, which no extension changes.
 
 Rules of this file:
 
@@ -19,46 +19,44 @@ from typing import Final
 from ..errors import LocalProtocolError
 from .masking import unmask
 
-__all__ = ["LARGEST", "recognise", "write", "write_control"]
-
-LARGEST: Final = 16384
-"""Octets of payload that the lane reads.  What is larger seldom comes whole, and what it would save does not grow."""
+__all__ = ["BINARY", "LONG", "LONGER", "LONGEST", "MASK", "TEXT", "recognise", "write", "write_control"]
 
 # The first octet: FIN, no reserved bit, and the opcode (RFC 6455 section 5.2).
 _FIN: Final = 0x80
-_TEXT: Final = 0x81
-_BINARY: Final = 0x82
+TEXT: Final = 0x81
+BINARY: Final = 0x82
 
-# The second octet: MASK, and the length or what tells that two octets of length follow.
-_MASK: Final = 0x80
-_LONG: Final = 126
-_LONGEST: Final = 0xFFFF
+_MESSAGES: Final = frozenset({TEXT, BINARY})
+
+# The second octet: MASK, and the length, or what tells that two octets of length follow, or eight.
+MASK: Final = 0x80
+LONG: Final = 126
+LONGEST: Final = 0xFFFF  # that two octets can tell
+LONGER: Final = 127
 
 
 def recognise(data: bytes | bytearray, largest: float) -> tuple[str | bytes, int] | None:
     """Read the message at the front of `data`; None for whatever is not plain.
 
     Parameters:
-      largest: octets of payload beyond which a message is not plain.
+      largest: octets of payload that are allowed.
 
     Returns the message - text is str, binary is bytes - and the octets that its frame takes.
     """
-    if len(data) < 6 or (data[0] != _TEXT and data[0] != _BINARY):
+    if len(data) < 6:
         return None
-    size = data[1] - _MASK
-    start = 6
-    if size == _LONG:
-        size = data[2] << 8 | data[3]
-        start = 8
-        if size < _LONG:
+    first, size, start = data[0], data[1] - MASK, 6
+    if first not in _MESSAGES or size < 0:
+        return None
+    if size >= LONG:
+        size, start = data[2] << 8 | data[3], 8
+        if size < LONG or data[1] != MASK | LONG:
             return None
-    elif not 0 <= size < _LONG:
-        return None
     end = start + size
     if end > len(data) or size > largest:
         return None
     payload = unmask(data[start:end], data[start - 4 : start])
-    if data[0] == _BINARY:
+    if first == BINARY:
         return payload, end
     try:
         return payload.decode(), end
@@ -66,18 +64,18 @@ def recognise(data: bytes | bytearray, largest: float) -> tuple[str | bytes, int
         return None
 
 
-def write(data: str | bytes) -> bytes | None:
-    """A whole message as one frame, which a server does not mask; None if it is not small.
+def write(data: str | bytes) -> bytes:
+    """A whole message as one frame, which a server does not mask.
 
     Raises `UnicodeEncodeError` for text that is not Unicode.
     """
-    first, payload = (_TEXT, data.encode()) if isinstance(data, str) else (_BINARY, data)
+    first, payload = (TEXT, data.encode()) if isinstance(data, str) else (BINARY, data)
     size = len(payload)
-    if size < _LONG:
+    if size < LONG:
         return b"%c%c%b" % (first, size, payload)
-    if size <= _LONGEST:
-        return b"%c%c%b%b" % (first, _LONG, size.to_bytes(2), payload)
-    return None
+    if size <= LONGEST:
+        return b"%c%c%b%b" % (first, LONG, size.to_bytes(2), payload)
+    return b"%c%c%b%b" % (first, LONGER, size.to_bytes(8), payload)
 
 
 def write_control(opcode: int, payload: bytes) -> bytes:
@@ -85,6 +83,6 @@ def write_control(opcode: int, payload: bytes) -> bytes:
 
     Raises `LocalProtocolError` for more than 125 octets (RFC 6455 section 5.5).
     """
-    if len(payload) >= _LONG:
+    if len(payload) >= LONG:
         raise LocalProtocolError(f"a ping or pong may carry 125 bytes, not {len(payload)}")
     return b"%c%c%b" % (_FIN | opcode, len(payload), payload)

@@ -31,6 +31,9 @@ from ..http.writer import Writer
 __all__ = ["Outbox"]
 
 
+WORK_PER_FRAME = 4096  # bytes that a frame counts for beyond its own, as it costs more than to copy them
+
+
 class Outbox:
     """The sending side of one WebSocket.
 
@@ -42,10 +45,25 @@ class Outbox:
     Attributes:
       waiting: the tasks that wait to send a message.
       busy: whether a frame is on its way.
+      writing: whether the current task is writing one, without waiting; it will hear of what goes wrong.
       sent: octets given to the writer.
+      worked: the same, since somebody has set it back; each frame counts for some more.
     """
 
-    __slots__ = ("_broke", "_changed", "_owed", "_owed_pong", "_spawn", "_turn", "_writer", "busy", "sent", "waiting")
+    __slots__ = (
+        "_broke",
+        "_changed",
+        "_owed",
+        "_owed_pong",
+        "_spawn",
+        "_turn",
+        "_writer",
+        "busy",
+        "sent",
+        "waiting",
+        "worked",
+        "writing",
+    )
 
     def __init__(self, writer: Writer, spawn: Spawn, broke: Callable[[], None]) -> None:
         self._writer = writer
@@ -58,6 +76,8 @@ class Outbox:
         self.waiting: list[trio.lowlevel.Task] = []
         self.busy = False
         self.sent = 0
+        self.worked = 0
+        self.writing = False
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
@@ -71,9 +91,15 @@ class Outbox:
         """
         if self._writer.broken:
             raise RequestCancelled("disconnect")
-        self.sent += len(frame)
-        sent = self._writer.write_nowait(frame)
-        return None if sent == len(frame) else memoryview(frame)[sent:]
+        size = len(frame)
+        self.sent += size
+        self.worked += size + WORK_PER_FRAME
+        self.writing = True
+        try:
+            sent = self._writer.write_nowait(frame)
+        finally:
+            self.writing = False
+        return None if sent == size else memoryview(frame)[sent:]
 
     async def finish(self, rest: memoryview) -> None:
         """Wait until the rest of a message's frame has left.

@@ -3,8 +3,8 @@
 Nothing here waits, reads or writes.  A driver gives what it received to `receive_data`, asks `next_event` (or
 `next_fragment`) until that is `NEED_DATA` or `CLOSED`, and sends what the ``send_*`` methods return.
 
-Two ways lead from bytes to events.  Plain frames are recognised by `frames`; all else is read by wsproto: its frame
-decoder takes frames apart and its message decoder holds them to their order and to UTF-8, both as the octets come.
+Two ways lead from bytes to events.  Plain messages are read by `frames` and `long_message`; all else is wsproto's: its
+frame decoder takes frames apart and its message decoder holds them to their order and to UTF-8, as the octets come.
 
 Rules of this file:
 
@@ -26,7 +26,7 @@ from wsproto.frame_protocol import Frame, FrameDecoder, FrameProtocol, MessageDe
 
 from ..errors import LocalProtocolError
 from ..http.inbox import Inbox
-from . import frames
+from . import frames, long_message
 from .bounds import Bounds, WebSocketLimits
 from .close_codes import decode_close, encode_close
 from .events import CLOSED, NEED_DATA, Close, Event, Fragment, Message, Ping, Pong, WebSocketError
@@ -53,8 +53,9 @@ class WebSocketProtocol:
         "_extensions",
         "_failure",
         "_inbox",
-        "_largest_plain",
+        "_largest",
         "_limits",
+        "_long",
         "_messages",
         "_parts",
         "_plain",
@@ -68,14 +69,15 @@ class WebSocketProtocol:
         self._limits = limits
         self._extensions = extensions
         self._extended = bool(extensions)
-        self._largest_plain = min(frames.LARGEST, limits.max_message_size)
+        self._largest = limits.max_message_size
         self._inbox = Inbox()
         self.drained = True
         # What is wsproto's is made when it is first needed: most connections only speak in plain frames.
         self._decoder: FrameDecoder | None = None
         self._messages: MessageDecoder | None = None
         self._writer: FrameProtocol | None = None
-        self._plain = not self._extended  # the lane may look at what is in the inbox
+        self._plain = not self._extended  # the lane may look at what is in the inbox: a frame begins there
+        self._long: long_message.LongMessage | None = None  # which the lane reads
         self._parts: io.StringIO | io.BytesIO | None = None  # of a message that is not whole
         self._streamed = False  # fragments of the current message were given away
         self._eof = False
@@ -101,7 +103,7 @@ class WebSocketProtocol:
 
         The short way of what most reads are: one small message, and nothing before or behind it.
         """
-        if self.drained and self._plain and (plain := frames.recognise(data, self._largest_plain)):
+        if self.drained and self._plain and (plain := frames.recognise(data, self._largest)):
             message, size = plain
             if size != len(data):
                 self.drained = False
@@ -121,12 +123,8 @@ class WebSocketProtocol:
             each call.
           LocalProtocolError: `next_fragment` has given away a part of the message; only it can give the rest.
         """
-        if self._streamed:
-            raise LocalProtocolError("this message is read in fragments: read it with next_fragment to its end")
-        while isinstance(event := self._next_part(), Fragment):
-            if event.final:
-                return Message(self._put_together(event.data))
-            self._collect(event.data)
+        while (event := self.next_step()) is None:
+            pass
         return event
 
     def next_fragment(self) -> Event:
@@ -134,6 +132,28 @@ class WebSocketProtocol:
 
         What `next_event` has held back of a message is its first fragment.
         """
+        while (event := self.next_step(fragments=True)) is None:
+            pass
+        return event
+
+    def next_step(self, *, fragments: bool = False) -> Event | None:
+        """As `next_event`, or `next_fragment`, but None behind each frame that does not make an event by itself.
+
+        For whoever shares the time with others: a message may be cut into very many frames.
+        """
+        if fragments:
+            return self._next_fragment()
+        if self._streamed:
+            raise LocalProtocolError("this message is read in fragments: read it with next_fragment to its end")
+        event = self._next_part()
+        if not isinstance(event, Fragment):
+            return event
+        if event.final:
+            return Message(self._put_together(event.data))
+        self._collect(event.data)
+        return None
+
+    def _next_fragment(self) -> Event | None:
         if self._parts is not None:
             self._streamed = True
             held, self._parts = self._parts.getvalue(), None
@@ -145,7 +165,7 @@ class WebSocketProtocol:
             self._streamed = not event.final
         return event
 
-    def _next_part(self) -> Event:
+    def _next_part(self) -> Event | None:
         if self._failure is not None:
             raise WebSocketError(*self._failure)
         if self._closed:
@@ -162,29 +182,41 @@ class WebSocketProtocol:
             self._end()
             raise
 
-    def _read(self) -> Event:
+    def _read(self) -> Event | None:
         if not self._plain:
-            return self._ask_wsproto()
+            return self._ask_wsproto() if self._long is None else self._read_long(self._long)
         data = self._inbox.data
         if not data:
             return self._wait()
-        plain = frames.recognise(data, self._largest_plain)
-        if plain is None:
-            self._plain = False
-            return self._ask_wsproto()
-        message, size = plain
-        self._inbox.discard(size)
-        return Message(message)
+        plain = frames.recognise(data, self._largest)
+        if plain is not None:
+            message, size = plain
+            self._inbox.discard(size)
+            return Message(message)
+        self._plain = False
+        long = self._long = long_message.announced(data, self._largest)
+        return self._ask_wsproto() if long is None else self._read_long(long, long.start)
 
-    def _ask_wsproto(self) -> Event:
+    def _read_long(self, long: long_message.LongMessage, start: int = 0) -> Event:
+        """Some of a long message; `start` octets of header are in front of it."""
+        while len(octets := self._inbox.take(start + long.missing)) > start:
+            piece = long.take(memoryview(octets)[start:] if start else octets)
+            start = 0
+            if not long.missing:
+                self._long, self._plain = None, True
+                return Fragment(piece, final=True)
+            if piece:
+                return Fragment(piece, final=False)
+        return self._wait()
+
+    def _ask_wsproto(self) -> Event | None:
         if self._decoder is None or self._messages is None:
             self._decoder = FrameDecoder(client=False, extensions=[*self._extensions, Bounds(self._limits)])
             self._messages = MessageDecoder()
         self._decoder.receive_bytes(self._inbox.take(len(self._inbox)))
-        while (frame := self._decoder.process_buffer()) is not None:
-            event = _READERS[frame.opcode](self, frame, self._messages)
-            if event is not None:
-                return event
+        frame = self._decoder.process_buffer()
+        if frame is not None:
+            return _READERS[frame.opcode](self, frame, self._messages)
         self._plain = not self._extended and _is_at_rest(self._decoder, self._messages)
         return self._wait()
 
@@ -217,6 +249,7 @@ class WebSocketProtocol:
         self.drained = False
         self._inbox = Inbox()
         self._parts = None
+        self._long = None
         self._streamed = False
 
     def _collect(self, data: str | bytes) -> None:
@@ -243,11 +276,12 @@ class WebSocketProtocol:
         """
         if self._sending is not None:
             raise LocalProtocolError("a message sent in fragments has not ended: send its final fragment first")
+        if self._extended:
+            return self.send_fragment(data, final=True)
         try:
-            plain = None if self._extended else frames.write(data)
+            return frames.write(data)
         except UnicodeEncodeError:
             raise LocalProtocolError(_NO_UNICODE) from None
-        return self.send_fragment(data, final=True) if plain is None else plain
 
     def send_fragment(self, data: str | bytes, final: bool) -> bytes:
         """Some of a message; the first one begins it, the `final` one ends it.  Each is a frame, and may be empty.

@@ -11,6 +11,8 @@ Rules of this file:
   on, and lets others have their turn.
 * Where a task receives, nothing is read ahead: it would get what that task waits for.  What it may have missed is
   looked for when it leaves.
+* Who has received a message can answer it first: what came right behind it, and is no message - a ping, a close, an
+  error, the end - waits until that task has had its turn.
 * A pong is sent for every ping; those of one read leave together.
 
 It must not know how the WebSocket ends.
@@ -38,6 +40,7 @@ from .terms import WebSocketTerms
 
 __all__ = ["PAUSE", "Reading"]
 
+MUCH = 64 * 1024  # characters or octets of a message, behind which others have their turn as well
 EVENTS_AT_ONCE = 16  # control frames, or messages read ahead, before others have their turn
 
 
@@ -63,6 +66,7 @@ class Reading(ABC):
         "_exchange",
         "_fragmenting",
         "_heard_at",
+        "_held",
         "_now",
         "_outbox",
         "_paused",
@@ -96,6 +100,7 @@ class Reading(ABC):
         self._unseen = False  # something came meanwhile, of which that task may not know
         self._fragmenting = False  # the message that comes is taken in fragments
         self._skipping = False  # the rest of it is dropped
+        self._held: Event | None = None  # was read, and waits
         self._queue: deque[Message | Fragment] | None = None
         self._queued_size = 0  # characters or octets
         self._paused = False  # the queue is full: nothing is read
@@ -121,10 +126,13 @@ class Reading(ABC):
 
     # --- what comes --------------------------------------------------------------------------------------------------
 
-    def _next(self) -> Next:
+    def _next(self, patient: bool = False) -> Next:
         """The next message, or some of it; `PAUSE`; None if nothing more is here, or will come.
 
         Control frames are answered here, and messages that come behind our close dropped (see `close_state`).
+
+        Parameters:
+          patient: where something is to be done, `PAUSE` is said, and the next question does it.
         """
         try:
             for _ in range(EVENTS_AT_ONCE):
@@ -132,39 +140,56 @@ class Reading(ABC):
                 if isinstance(event, Message | Fragment):
                     if self._is_wanted(event):
                         return event
-                elif isinstance(event, Ping):
-                    if self._state in SEND_PONG:
-                        self._answers = (*self._answers, self._wire.send_pong(event.payload))
-                elif isinstance(event, Pong):
-                    if self._pings is not None:
-                        self._pings.answer(event.payload)
-                elif isinstance(event, Close):
-                    self._close_with(event)
-                    return None
+                    if len(event.data) > MUCH:
+                        return PAUSE
                 elif event is NEED_DATA:
                     return None
-                else:
-                    self._lose()  # the peer has left without a close
+                elif event is None:
+                    continue
+                elif patient:
+                    self._held = event
+                    return PAUSE
+                elif not self._obey(event):
                     return None
         except WebSocketError as error:
-            self._fail(error.code, str(error))
-            return None
+            if not patient:
+                self._fail(error.code, str(error))
+                return None
         finally:
             self._send_answers()
         return PAUSE
 
-    def _ask(self) -> Event:
+    def _obey(self, event: Event) -> bool:
+        """Do what is to be done about what is no message; whether more may come."""
+        if isinstance(event, Ping):
+            if self._state in SEND_PONG:
+                self._answers = (*self._answers, self._wire.send_pong(event.payload))
+        elif isinstance(event, Pong):
+            if self._pings is not None:
+                self._pings.answer(event.payload)
+        elif isinstance(event, Close):
+            self._close_with(event)
+            return False
+        else:
+            self._lose()  # the peer has left without a close
+            return False
+        return True
+
+    def _ask(self) -> Event | None:
+        if self._held is not None:
+            held, self._held = self._held, None
+            return held
         # What is dropped need not be put together.
         if self._fragmenting or self._skipping or self._state is not State.OPEN:
-            return self._wire.next_fragment()
-        return self._wire.next_event()
+            return self._wire.next_step(fragments=True)
+        return self._wire.next_step()
 
     def _is_wanted(self, event: Message | Fragment) -> bool:
         final = not isinstance(event, Fragment) or event.final
-        if final:
-            self._fragmenting = False
         skipped = self._skipping
-        self._skipping = skipped and not final
+        if final:
+            self._skipping = False
+            self._fragmenting = self._fragmenting and skipped  # then it is the next one that is taken in fragments
         return not skipped and self._state in RECEIVE
 
     def _send_answers(self) -> None:
@@ -178,7 +203,11 @@ class Reading(ABC):
         """Something came, or may have, for which nobody waits: read it ahead."""
         if self._receiving:
             self._unseen = True
-        elif not (self._reading_on or self._paused or self._state in OVER) and self._read_some():
+        else:
+            self._read_ahead()
+
+    def _read_ahead(self, patient: bool = False) -> None:
+        if not (self._reading_on or self._paused or self._state in OVER) and self._read_some(patient):
             self._reading_on = True
             self._exchange.spawn(self._read_on)
 
@@ -191,16 +220,18 @@ class Reading(ABC):
         finally:
             self._reading_on = False
 
-    def _read_some(self) -> bool:
+    def _read_some(self, patient: bool = False) -> bool:
         """Read a bounded amount of what is here into the queue; whether there may be more."""
         for _ in range(EVENTS_AT_ONCE):
-            event = self._next()
+            event = self._next(patient)
             if event is PAUSE:
                 return True
             if event is not None:
                 self._enqueue(event)
                 if self._paused:
                     return False
+                if len(event.data) > MUCH:
+                    return True
             elif self._state in OVER or not self._receive_nowait():
                 return False
         return True
@@ -235,6 +266,5 @@ class Reading(ABC):
         if self._paused:
             self._paused = False
             self._unseen = True  # so that who receives looks again when it leaves
-            self._heard_at = self._now()
             self._resume()
         return event

@@ -12,7 +12,8 @@ Rules of this file:
 
 from __future__ import annotations
 
-from typing import Never, Self
+from collections.abc import Coroutine
+from typing import Any, Never, Self
 
 import trio
 
@@ -21,7 +22,7 @@ from .close_codes import CloseCode
 from .close_state import OVER, State
 from .connection import Broken, Connection, Ended
 from .events import Fragment, Message
-from .reading import PAUSE
+from .reading import PAUSE, Next
 
 __all__ = ["MessageStream", "Receiving"]
 
@@ -45,17 +46,38 @@ class Receiving(Connection):
 
         If cancelled, no message is lost.
         """
+        return await self._recv()
+
+    async def _recv(self, *, iterating: bool = False) -> str | bytes:
+        # In one piece, and so in one coroutine: this is where most WebSockets wait most of the time.
         if self._receiving:
             raise trio.BusyResourceError("another task is receiving from this WebSocket")
         if self._stream is not None:
             self._leave_stream()
         self._receiving = True
         try:
-            if not self._queue and self._state is _OPEN and self._wire.drained:
-                plain = self._wire.receive_message(await self._receive())
+            if self._state is State.CONNECTING:
+                await self.accept()
+            if self._queue or self._state is not _OPEN or not self._wire.drained:
+                return (await self._take()).data
+            try:
+                data = await self._receive_some(self._buffer_size)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                self._break_off()
+            self._heard_at = self._now()
+            if len(data) == self._buffer_size:
+                self._unseen = True
+            if self._state is _OPEN:
+                plain = self._wire.receive_message(data)
                 if plain is not None:
                     return plain
-            return (await self._receive_event()).data
+            else:
+                self._wire.receive_data(data)
+            return (await self._take(waited=True)).data
+        except Ended:
+            if iterating:
+                raise StopAsyncIteration from None
+            raise
         finally:
             self._receiving = False
             if self._unseen or not self._wire.drained:
@@ -83,13 +105,13 @@ class Receiving(Connection):
             self._fragmenting = not self._queue  # what waits there is whole
         self._receiving = True
         try:
-            event = await self._receive_event()
+            event = await self._take()
             self._stream = stream if isinstance(event, Fragment) and not event.final else None
             return event
         finally:
-            self._receiving = False
             if self._stream is not stream:
                 self._fragmenting = False
+            self._receiving = False
             if self._unseen or not self._wire.drained:
                 self._look_again()
 
@@ -107,43 +129,50 @@ class Receiving(Connection):
         try:
             data = await self._receive_some(self._buffer_size)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._lose()
-            self._raise_ended()
+            self._break_off()
         self._heard_at = self._now()
         if len(data) == self._buffer_size:
             self._unseen = True  # there may be more, of which nobody tells any more
         return data
 
-    async def _receive_event(self) -> Message | Fragment:
-        event = await self._take()
-        while event is None:
-            self._wire.receive_data(await self._receive())
-            event = await self._take()
-        return event
+    def _break_off(self) -> Never:
+        self._lose()
+        self._raise_ended()
 
-    async def _take(self) -> Message | Fragment | None:
-        """What has come already; None if it has to be waited for.  A checkpoint."""
-        await trio.lowlevel.checkpoint_if_cancelled()
+    async def _take(self, *, waited: bool = False) -> Message | Fragment:
+        """The next message, or some of it.
+
+        Parameters:
+          waited: whether others have had their turn already; else they have it here.
+        """
+        if not waited:
+            await trio.lowlevel.checkpoint_if_cancelled()
         if self._state is State.CONNECTING:
             await self.accept()
-        while (event := self._dequeue()) is None:
-            if self._state in OVER or (self._state is not _OPEN and self._wire.drained):
-                await trio.lowlevel.cancel_shielded_checkpoint()
-                self._raise_ended()
-            found = self._next()
+        while True:
+            found = self._dequeue() or self._find()
             if found is PAUSE:
                 await trio.lowlevel.checkpoint()
-            elif found is not None:
-                event = found
-                break
-            elif self._state is _OPEN:
-                return None
-        await trio.lowlevel.cancel_shielded_checkpoint()
-        return event
+            elif found is None and self._state is _OPEN:
+                self._wire.receive_data(await self._receive())
+            else:
+                if not waited:
+                    await trio.lowlevel.cancel_shielded_checkpoint()
+                if found is None:
+                    self._raise_ended()
+                return found
+            waited = True
+
+    def _find(self) -> Next:
+        """As `_next`, but None at once where nothing is to be received any more."""
+        if self._state in OVER or (self._state is not _OPEN and self._wire.drained):
+            return None
+        return self._next()
 
     def _look_again(self) -> None:
+        """No task receives any more: what it has not seen is read ahead, once it has had its turn."""
         self._unseen = False
-        self._bytes_came()
+        self._read_ahead(patient=True)
 
     def _raise_ended(self) -> Never:
         self._raise_closed(Ended if self._close_code in _CLEAN else Broken)
@@ -151,15 +180,12 @@ class Receiving(Connection):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> str | bytes:
-        try:
-            return await self.recv()
-        except Ended:
-            raise StopAsyncIteration from None
+    def __anext__(self) -> Coroutine[Any, Any, str | bytes]:
+        return self._recv(iterating=True)
 
     async def receive(self) -> str | bytes:
         """As `recv`; `trio.EndOfChannel` behind a clean close, `trio.BrokenResourceError` behind any other end."""
-        return await self.recv()
+        return await self._recv()
 
 
 class MessageStream:

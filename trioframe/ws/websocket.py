@@ -5,7 +5,8 @@ Rules of this file:
 * An operation on a WebSocket that has ended raises `WebSocketClosed`.
 * A cancellation tears no message: what cannot be completed breaks the connection, and all operations behind it say so.
 * The handshake is accepted by the first operation, or by `accept`.  Until then the handler may refuse it.
-* Every operation is a checkpoint.
+* Every operation can be cancelled where it begins, and lets others have their turn; but sending, which seldom waits,
+  only after a bounded amount of work.
 
 It must not know the application.
 """
@@ -20,7 +21,7 @@ from typing import Any, Never
 import trio
 from wsproto.extensions import Extension
 
-from ..errors import RequestCancelled
+from ..errors import RequestCancelled, WebSocketClosed
 from ..http.exchange import Exchange
 from ..http.switched import Switched
 from .close_codes import CloseCode
@@ -31,6 +32,10 @@ from .terms import WebSocketTerms
 __all__ = ["Accept", "WebSocket"]
 
 Accept = Callable[[Any], Awaitable[Switched]]
+
+# What a WebSocket may send, where it need not wait, before others have their turn: some messages that are small.  To let
+# them have it behind each one would cost as much as to send it.
+WORK_PER_TURN = 64 * 1024  # bytes
 
 _OPEN = State.OPEN
 
@@ -106,7 +111,7 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
 
         Raises:
           LocalProtocolError: one of them cannot be sent; then it is not accepted.
-          WebSocketClosed: a middleware has refused it, or it has ended.
+          WebSocketClosed: it was refused, or has ended.
           RequestCancelled: the client has gone.
 
         If cancelled, the connection is closed.
@@ -118,6 +123,9 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
             self._opening = trio.Event()
             try:
                 self._begin(await self._accept(headers))
+            except WebSocketClosed as refused:
+                self._refused(refused)
+                self._raise_closed()
             finally:
                 self._opening.set()
                 self._opening = None
@@ -125,6 +133,14 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
                 await self._opened()
         elif not self.accepted:
             self._raise_closed()
+
+    def refuse(self) -> None:
+        """The handshake is answered with another response: nobody is to accept it any more.
+
+        Without effect if it was accepted, or is being accepted.
+        """
+        if self._state is State.CONNECTING and self._opening is None:
+            self._refused(WebSocketClosed(CloseCode.ABNORMAL_CLOSURE, "the handshake was refused"))
 
     async def accept_silently(self) -> None:
         if self._state is State.CONNECTING and self._opening is None:
@@ -166,13 +182,13 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
         if outbox.waiting or outbox.busy:
             await self._in_turn(partial(outbox.write, partial(self._encode, message)))
             return
-        frame = self._wire.send_message(message)
         try:
-            rest = outbox.write_nowait(frame)
-            if rest is None:
-                await trio.lowlevel.cancel_shielded_checkpoint()
-            else:
+            rest = outbox.write_nowait(self._wire.send_message(message))
+            if rest is not None:
                 await outbox.finish(rest)
+            elif outbox.worked > WORK_PER_TURN:
+                outbox.worked = 0
+                await trio.lowlevel.cancel_shielded_checkpoint()
         except RequestCancelled:
             self._lose_here()
 
@@ -244,8 +260,9 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
         began = self._now()
         payload, answered = self._add_ping(payload)
         try:
-            self._outbox.send_soon(self._wire.send_ping(payload))
+            frame = self._wire.send_ping(payload)
             with self._occupying():
+                self._outbox.send_soon(frame)
                 await answered.wait()
         finally:
             self._give_up_ping(payload)
@@ -264,8 +281,12 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
         await self._be_open()
         await self._outbox.settled()
         await self._be_open()
-        self._outbox.send_soon(self._wire.send_pong(payload))
+        frame = self._wire.send_pong(payload)
+        with self._occupying():
+            self._outbox.send_soon(frame)
         await trio.lowlevel.cancel_shielded_checkpoint()
+        if self._state in OVER:
+            self._raise_closed()
 
     # --- closing -----------------------------------------------------------------------------------------------------
 
@@ -286,9 +307,9 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._state is State.CONNECTING:
             await self.accept()
-        if self._state is _OPEN:
-            self._close_now(code, reason)
         with self._occupying():
+            if self._state is _OPEN:
+                self._close_now(code, reason)
             await self._wait_ended()
         await trio.lowlevel.checkpoint()
 
@@ -298,7 +319,8 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
             await self.close()
         except trio.Cancelled:
             if self.accepted:
-                self._lose()
+                with self._occupying():
+                    self._lose()
             raise
 
     async def finish(self, code: int, reason: str = "") -> None:
@@ -316,6 +338,9 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
                 await self._hung_up.wait()
         if self._outbox.busy:
             self._lose()
+        if self._hung_up is not None:  # nobody else may use the transport, and from now on the connection does
+            self._hanging_up.cancel()
+            await self._hung_up.wait()
         if self._state is State.CLOSED or self._told_peer:
             self._exchange.finished = True
         else:

@@ -1,0 +1,490 @@
+"""Until a WebSocket is accepted, all who stand around its handler may refuse it; so may the handler, for a while."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import trio
+from reported import Reported
+from trio.testing import MockClock, wait_all_tasks_blocked
+from upgrading import WAYS, Answer, opening, visiting
+
+from trioframe import App, Forbidden, HTTPError, Response, ServiceUnavailable, WebSocketClosed, empty, text
+
+TIMEOUT = 30  # seconds, RESPONSE_TIMEOUT
+
+
+@pytest.fixture
+def app() -> App:
+    return App("refusal", {"RESPONSE_TIMEOUT": TIMEOUT, "CANCEL_GRACE": 5}, env_prefix=None)
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, app: App) -> str:
+    """In the standing scope, or in one of its own, as something stands around: all that follows holds for both."""
+    WAYS[request.param](app)
+    return str(request.param)
+
+
+@pytest.fixture
+def reported(app: App) -> Reported:
+    """What nobody has handled."""
+    reported = Reported()
+    app.add_signal(reported, "server.exception.report")
+    return reported
+
+
+async def refusal(app: App, handler: Callable[..., Any], **options: Any) -> Answer:
+    """What a client gets in place of a WebSocket; the connection serves another request then, if it may."""
+    app.websocket("/ws", **options)(handler)
+    async with visiting(app) as visitor:
+        answer = await visitor.ask()
+        assert answer.status != 101
+        if answer.headers.get("connection") != "close":
+            assert (await visitor.ask(path="/nowhere")).status == 404
+    return answer
+
+
+async def accepted(app: App, handler: Callable[..., Any], **options: Any) -> tuple[int, str]:
+    """How a WebSocket was closed that was accepted."""
+    app.websocket("/ws", **options)(handler)
+    async with visiting(app) as visitor:
+        await visitor.open()
+        return await visitor.take_leave()
+
+
+async def pieces() -> AsyncIterator[str]:
+    yield "one "
+    await trio.sleep(10)
+    yield "two"
+
+
+async def late_pieces() -> AsyncIterator[str]:
+    await trio.sleep(10)
+    yield "one "
+    yield "two"
+
+
+async def untouched(request: Any, ws: Any) -> None:
+    pytest.fail("the handler was not to be called")
+
+
+# --- by the handler ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "body"),
+    [
+        (lambda: text("go away", status=403), 403, b"go away"),
+        (lambda: "in words", 200, b"in words"),
+        (lambda: {"error": 1}, 200, b'{"error":1}'),
+        (lambda: empty(), 204, b""),
+        (lambda: pieces(), 200, b"one two"),
+        (lambda: late_pieces(), 200, b"one two"),
+    ],
+)
+async def test_by_what_it_returns(
+    *,
+    app: App,
+    way: str,
+    reported: Reported,
+    result: Callable[[], Any],
+    status: int,
+    body: bytes,
+    autojump_clock: MockClock,
+) -> None:
+    async def handler(request: Any, ws: Any) -> Any:
+        return result()
+
+    answer = await refusal(app, handler)
+    assert (answer.status, answer.body) == (status, body)
+    assert reported.errors == []
+
+
+async def test_by_an_http_error(app: App, way: str, reported: Reported, autojump_clock: MockClock) -> None:
+    async def handler(request: Any, ws: Any) -> Any:
+        await trio.sleep(0.5)
+        raise HTTPError(402, "pay first", headers={"x-price": "1"})
+
+    answer = await refusal(app, handler)
+    assert (answer.status, answer.headers["x-price"]) == (402, "1")
+    assert b"pay first" in answer.body
+    assert reported.errors == []
+
+
+async def test_by_an_error(app: App, way: str, reported: Reported, autojump_clock: MockClock) -> None:
+    async def handler(request: Any, ws: Any) -> Any:
+        raise KeyError("broken")
+
+    assert (await refusal(app, handler)).status == 500
+    assert [repr(error) for error in reported.errors] == ["KeyError('broken')"]
+
+
+@pytest.mark.parametrize("before", [0, 10])
+@pytest.mark.parametrize("behind", [0, 10])
+async def test_by_respond(
+    *, app: App, way: str, reported: Reported, before: float, behind: float, autojump_clock: MockClock
+) -> None:
+    """However long it takes behind it: the handler has refused."""
+
+    async def handler(request: Any, ws: Any) -> None:
+        response = await request.respond(status=403, content_type="text/plain")
+        await trio.sleep(before)
+        await response.send("one ")
+        await trio.sleep(behind)
+        await response.send("two")
+
+    answer = await refusal(app, handler)
+    assert (answer.status, answer.body) == (403, b"one two")
+    assert reported.errors == []
+
+
+async def test_behind_a_refusal_nothing_can_be_sent(
+    app: App, way: str, reported: Reported, autojump_clock: MockClock
+) -> None:
+    seen: list[Any] = []
+
+    async def handler(request: Any, ws: Any) -> None:
+        response = await request.respond(status=403, content_type="text/plain")
+        for use in (ws.accept, ws.recv, lambda: ws.send("x"), ws.ping, ws.pong):
+            with pytest.raises(WebSocketClosed, match="1006 the handshake was refused"):
+                await use()
+            seen.append(use)
+        await ws.close()
+        await response.send("no")
+
+    answer = await refusal(app, handler)
+    assert (answer.status, answer.body) == (403, b"no")
+    assert len(seen) == 5
+    assert reported.errors == []
+
+
+# --- how long it may --------------------------------------------------------------------------------------------------
+
+
+async def test_a_handler_that_waits_for_something_else_has_accepted_after_a_second(
+    app: App, way: str, autojump_clock: MockClock
+) -> None:
+    @app.websocket("/ws")
+    async def handler(request: Any, ws: Any) -> None:
+        await trio.sleep(100)
+
+    async with visiting(app) as visitor:
+        await visitor.open()
+        assert trio.current_time() == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "close"),
+    [
+        (lambda: HTTPError(403, "not you"), (1008, "not you")),
+        (lambda: HTTPError(500, "secret"), (1011, "")),
+        (lambda: KeyError("broken"), (1011, "")),
+    ],
+)
+async def test_who_raises_later_closes(
+    app: App, way: str, error: Callable[[], Exception], close: tuple[int, str], autojump_clock: MockClock
+) -> None:
+    async def handler(request: Any, ws: Any) -> None:
+        await trio.sleep(2)
+        raise error()
+
+    assert await accepted(app, handler) == close
+
+
+async def test_who_returns_something_later_is_a_bug(
+    app: App, way: str, reported: Reported, autojump_clock: MockClock
+) -> None:
+    async def handler(request: Any, ws: Any) -> Any:
+        await trio.sleep(2)
+        return text("too late", status=403)
+
+    assert await accepted(app, handler) == (1011, "")
+    assert "return a response only before the WebSocket is accepted" in str(reported.errors)
+
+
+async def test_what_came_meanwhile_is_received(app: App, way: str, autojump_clock: MockClock) -> None:
+    @app.websocket("/ws")
+    async def handler(request: Any, ws: Any) -> None:
+        await trio.sleep(2)
+        await ws.send(f"late {await ws.recv()}")
+
+    async with visiting(app) as visitor:
+        await visitor.open()
+        await visitor.send("message")
+        assert await visitor.receive() == "late message"
+
+
+async def test_the_time_of_a_receiver_is_not_that_of_the_handler(app: App, way: str, autojump_clock: MockClock) -> None:
+    async def ask_somebody(**context: Any) -> None:
+        await trio.sleep(10)
+
+    app.add_signal(lambda **context: ask_somebody(), "websocket.handler.before")
+
+    async def handler(request: Any, ws: Any) -> None:
+        await trio.sleep(0.5)
+        raise Forbidden
+
+    assert (await refusal(app, handler)).status == 403
+
+
+# --- by who stands around it ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "refuse", [lambda request: text("closed", status=403), lambda request: raising(HTTPError(403, "closed"))]
+)
+async def test_by_a_request_middleware(
+    app: App, way: str, reported: Reported, refuse: Callable[[Any], Any], autojump_clock: MockClock
+) -> None:
+    app.on_request(refuse)
+    app.websocket("/ws")(untouched)
+    async with visiting(app) as visitor:
+        answer = await visitor.ask()
+        assert answer.status == 403
+        assert b"closed" in answer.body
+    assert reported.errors == []
+
+
+def raising(error: Exception) -> Any:
+    raise error
+
+
+async def test_by_a_middleware_around(app: App, reported: Reported, autojump_clock: MockClock) -> None:
+    @app.middleware
+    async def refuse(request: Any, call_next: Any) -> Any:
+        assert request.headers["upgrade"] == "websocket"
+        return text("closed", status=403) if request.path == "/ws" else await call_next(request)
+
+    assert (await refusal(app, untouched)).status == 403
+    assert reported.errors == []
+
+
+async def test_by_what_stands_around_the_handler(app: App, reported: Reported, autojump_clock: MockClock) -> None:
+    @app.around("websocket.handler")
+    async def refuse(request: Any) -> AsyncIterator[None]:
+        await trio.sleep(10)
+        raise Forbidden
+        yield
+
+    assert (await refusal(app, untouched)).status == 403
+    assert reported.errors == []
+
+
+async def test_by_a_receiver(app: App, way: str, reported: Reported, autojump_clock: MockClock) -> None:
+    @app.signal("websocket.handler.before")
+    async def refuse(request: Any, websocket: Any) -> None:
+        raise Forbidden
+
+    assert (await refusal(app, untouched)).status == 403
+    assert reported.errors == []
+
+
+# --- by a response middleware, to whom the 101 is a response ----------------------------------------------------------
+
+
+def at_once(ws: Any) -> Any:
+    return ws.accept()
+
+
+def by_sending(ws: Any) -> Any:
+    return ws.send("hello")
+
+
+def by_receiving(ws: Any) -> Any:
+    return ws.recv()
+
+
+async def by_waiting(ws: Any) -> None:
+    await trio.sleep(100)
+
+
+async def by_a_child(ws: Any) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ws.recv)
+
+
+async def by_returning(ws: Any) -> None: ...
+
+
+@pytest.mark.parametrize("use", [at_once, by_sending, by_receiving, by_waiting, by_a_child, by_returning])
+async def test_by_another_response(
+    app: App, way: str, reported: Reported, use: Callable[[Any], Any], autojump_clock: MockClock
+) -> None:
+    @app.on_response
+    def replace(request: Any, response: Response) -> Response | None:
+        return text("not now", status=503) if response.status == 101 else None
+
+    async def handler(request: Any, ws: Any) -> None:
+        await use(ws)
+
+    answer = await refusal(app, handler)
+    assert (answer.status, answer.body) == (503, b"not now")
+    assert reported.errors == []
+    assert trio.current_time() < 5
+
+
+async def test_a_handler_may_go_on_behind_that(
+    app: App, way: str, reported: Reported, autojump_clock: MockClock
+) -> None:
+    seen: list[Any] = []
+
+    @app.on_response
+    def replace(request: Any, response: Response) -> Response | None:
+        return text("not now", status=503) if response.status == 101 else None
+
+    async def handler(request: Any, ws: Any) -> None:
+        for use in (ws.accept, ws.recv, lambda: ws.send("x"), ws.ping):
+            with pytest.raises(WebSocketClosed):
+                await use()
+            seen.append((ws.accepted, ws.closed, ws.close_code))
+        await ws.close()
+
+    assert (await refusal(app, handler)).status == 503
+    assert seen == [(False, True, 1006)] * 4
+    assert reported.errors == []
+
+
+@pytest.mark.parametrize("use", [at_once, by_waiting, by_a_child, by_returning])
+async def test_by_a_stream(
+    app: App, way: str, reported: Reported, use: Callable[[Any], Any], autojump_clock: MockClock
+) -> None:
+    @app.on_response
+    def replace(request: Any, response: Response) -> Any:
+        return pieces() if response.status == 101 else None
+
+    async def handler(request: Any, ws: Any) -> None:
+        await use(ws)
+
+    answer = await refusal(app, handler)
+    assert (answer.status, answer.body) == (200, b"one two")
+    assert reported.errors == []
+
+
+@pytest.mark.parametrize("use", [at_once, by_sending, by_receiving, by_waiting, by_returning])
+@pytest.mark.parametrize(("error", "status"), [(KeyError("broken"), 500), (HTTPError(418, "no coffee"), 418)])
+async def test_by_an_error_of_it(
+    *,
+    app: App,
+    way: str,
+    reported: Reported,
+    use: Callable[[Any], Any],
+    error: Exception,
+    status: int,
+    autojump_clock: MockClock,
+) -> None:
+    @app.on_response
+    def broken(request: Any, response: Response) -> None:
+        if response.status == 101:
+            raise error
+
+    async def handler(request: Any, ws: Any) -> None:
+        await use(ws)
+
+    assert (await refusal(app, handler)).status == (status if use is not by_waiting else 500)
+    if status == 500:
+        assert len(reported.errors) == 1
+
+
+# --- in time ----------------------------------------------------------------------------------------------------------
+
+
+async def test_the_timeout_bounds_the_handshake(
+    app: App, way: str, reported: Reported, autojump_clock: MockClock
+) -> None:
+    async def handler(request: Any, ws: Any) -> None:
+        await trio.sleep_forever()
+
+    assert (await refusal(app, handler, timeout=0.5)).status == 503
+    assert trio.current_time() == 0.5
+    assert reported.errors == []
+
+
+async def test_it_does_not_bound_what_follows(app: App, way: str, autojump_clock: MockClock) -> None:
+    async def handler(request: Any, ws: Any) -> None:
+        await ws.accept()
+        assert request.deadline == float("inf")
+        await trio.sleep(2 * TIMEOUT)
+
+    app.websocket("/ws")(handler)
+    async with visiting(app) as visitor:
+        await visitor.open()
+        while (await visitor.receive_frame())[0] == 9:  # it is pinged
+            await visitor.stream.send_all(b"\x8a\x80\x00\x00\x00\x00")
+    assert trio.current_time() == 2 * TIMEOUT
+
+
+async def test_a_response_middleware_that_hangs(
+    app: App, way: str, reported: Reported, autojump_clock: MockClock
+) -> None:
+    @app.on_response
+    async def hang(request: Any, response: Response) -> None:
+        if response.status == 101:
+            await trio.sleep_forever()
+
+    async def handler(request: Any, ws: Any) -> None:
+        await ws.accept()
+
+    assert (await refusal(app, handler)).status == 503
+    assert trio.current_time() == TIMEOUT
+    assert [type(error) for error in reported.errors] == [ServiceUnavailable]
+
+
+async def test_a_slow_response_middleware_is_waited_for_once(app: App, way: str, autojump_clock: MockClock) -> None:
+    seen: list[int] = []
+
+    @app.on_response
+    async def slow(request: Any, response: Response) -> None:
+        seen.append(response.status)
+        await trio.sleep(10)
+
+    @app.websocket("/ws")
+    async def handler(request: Any, ws: Any) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ws.send, "one")
+            nursery.start_soon(ws.accept)
+            nursery.start_soon(ws.accept)
+
+    async with visiting(app) as visitor:
+        await visitor.open()
+        assert await visitor.receive() == "one"
+        assert await visitor.take_leave() == (1000, "")
+    assert seen == [101]
+    assert trio.current_time() == 10
+
+
+async def test_a_cancelled_accept_is_no_accept(app: App, way: str, autojump_clock: MockClock) -> None:
+    """It was cancelled before anything was done."""
+
+    async def handler(request: Any, ws: Any) -> Any:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await ws.accept()
+        assert scope.cancelled_caught
+        assert not ws.accepted
+        return text("refused", status=403)
+
+    assert (await refusal(app, handler)).status == 403
+
+
+async def test_a_client_that_leaves_before_it_is_accepted(
+    app: App, way: str, reported: Reported, autojump_clock: MockClock
+) -> None:
+    left: list[str] = []
+
+    @app.websocket("/ws")
+    async def handler(request: Any, ws: Any) -> None:
+        try:
+            await trio.sleep(0.9)
+        finally:
+            left.append(f"left at {trio.current_time()}")
+
+    async with visiting(app) as visitor:
+        await visitor.stream.send_all(opening())
+        await wait_all_tasks_blocked()
+        visitor.reset()
+        await wait_all_tasks_blocked()
+        assert left == ["left at 0.0"]
+    assert reported.errors == []
