@@ -96,10 +96,10 @@ async def run(arguments: argparse.Namespace) -> list[Case]:
     """
     cases: list[Case] = []
     failures: list[str] = []
-    turn = trio.Semaphore(arguments.jobs)
+    waiting = iter(arguments.only or PARTS)
 
-    async def run_part(pattern: str) -> None:
-        async with turn:
+    async def run_parts() -> None:
+        for pattern in waiting:
             try:
                 cases.extend(await judge(pattern, port, arguments))
             except SuiteError as error:
@@ -109,8 +109,8 @@ async def run(arguments: argparse.Namespace) -> list[Case]:
         [listener] = await server.start(app.serve, HOST, 0)
         port = listener.socket.getsockname()[1]
         async with trio.open_nursery() as parts:
-            for pattern in arguments.only or PARTS:
-                parts.start_soon(run_part, pattern)
+            for _ in range(arguments.jobs):
+                parts.start_soon(run_parts)
         server.cancel_scope.cancel()
     if failures:
         raise SuiteError("\n".join(failures))

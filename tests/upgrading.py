@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from written_frames import BINARY, CLOSE, TEXT, frame
 from trioframe import App
 from trioframe.testing import FaultyStream, connect
 
-__all__ = ["ACCEPT", "KEY", "LOST", "WAYS", "Answer", "Visitor", "opening", "visiting"]
+__all__ = ["ACCEPT", "KEY", "LOST", "WAYS", "Answer", "Fate", "Visitor", "opening", "receive", "sleep", "visiting"]
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # of the example in RFC 6455 section 1.3
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -174,6 +174,39 @@ async def visiting(app: App) -> AsyncIterator[Visitor]:
     with trio.fail_after(TOO_LONG):
         async with connect(app) as peer:
             yield Visitor(peer.stream)
+
+
+# --- handlers
+
+
+class Fate:
+    """A handler that does something, and how that ended."""
+
+    def __init__(self, app: App, do: Callable[[Any, Any], Awaitable[object]], **options: Any) -> None:
+        self.how = "runs"
+        self.request: Any = None
+        self.ws: Any = None
+        self._do = do
+        app.websocket("/ws", name="fate", **options)(self.handle)
+
+    async def handle(self, request: Any, ws: Any) -> None:
+        self.request, self.ws = request, ws
+        await ws.accept()
+        try:
+            await self._do(request, ws)
+        except BaseException as exc:
+            self.how = type(exc).__name__
+            raise
+        self.how = "returned"
+
+
+async def sleep(request: Any, ws: Any) -> None:
+    await trio.sleep_forever()
+
+
+async def receive(request: Any, ws: Any) -> None:
+    async for _ in ws:
+        pass
 
 
 # --- what may stand around the handler of a WebSocket

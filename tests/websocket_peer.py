@@ -177,6 +177,17 @@ class WebSocketPeer:
 
     # --- receiving
 
+    async def read_head(self) -> None:
+        """The response to the handshake, which accepts it."""
+        while b"\r\n\r\n" not in self.received:
+            piece = await self.stream.receive_some()
+            assert piece, "the server has left"
+            self.received += piece
+        self.head, _, rest = bytes(self.received).partition(b"\r\n\r\n")
+        assert self.head.startswith(b"HTTP/1.1 101 "), self.head
+        self.received[:] = rest
+        self.writes.clear()
+
     async def read(self) -> Frame:
         """The next frame."""
         while (found := _read_frame(self.received)) is None:
@@ -257,6 +268,7 @@ async def websocket(
     accept: bool = True,
     buffer_size: int = 16 * 1024,
     route: dict[str, Any] | None = None,
+    prepare: Callable[[App], object] = lambda app: None,
     **config: Any,
 ) -> AsyncIterator[WebSocketPeer]:
     """A client whose WebSocket is served by `handler`; it is open, unless it is not to be `accept`\\ ed for it.
@@ -266,6 +278,7 @@ async def websocket(
       early: what the client sends right behind its request.
       buffer_size: bytes that are on their way in memory.
       route: keywords of `App.websocket`.
+      prepare: declares whatever else the app is to have.
       config: of the app.
     """
     app = App("websocket", config, env_prefix=None)
@@ -277,6 +290,8 @@ async def websocket(
     else:
         client, far = _socket_pair(transport)
         peer = WebSocketPeer(app, client)
+
+    prepare(app)
 
     @app.websocket("/", **(route or {}))
     async def watched(request: Any, ws: WebSocket) -> None:
@@ -309,23 +324,11 @@ async def websocket(
             try:
                 await peer.send(HANDSHAKE + early)
                 if accept:
-                    await _read_head(peer)
-                    peer.writes.clear()
+                    await peer.read_head()
                 yield peer
                 nursery.cancel_scope.cancel(reason="the test is over")
             finally:
                 await trio.aclose_forcefully(peer.stream)
-
-
-async def _read_head(peer: WebSocketPeer) -> None:
-    while b"\r\n\r\n" not in peer.received:
-        piece = await peer.stream.receive_some()
-        assert piece, "the server has left"
-        peer.received += piece
-    head, _, rest = bytes(peer.received).partition(b"\r\n\r\n")
-    peer.head = head
-    assert head.startswith(b"HTTP/1.1 101 "), head
-    peer.received[:] = rest
 
 
 def _socket_pair(kind: str) -> tuple[trio.SocketStream, trio.SocketStream]:

@@ -15,6 +15,13 @@ from .target import Target, started_server
 __all__: list[str] = []
 
 
+@attack()
+async def nobody(target: Target) -> list[Figure]:
+    """Nobody attacks: what the others have to wait for by themselves."""
+    await trio.sleep(1 if target.quick else 10)
+    return []
+
+
 @attack(Bounds(memory=100, others=250))  # when 1,000 leave in the same instant
 async def idle_crowd(target: Target) -> list[Figure]:
     """1,000 connections that have had an answer and stay."""

@@ -294,7 +294,7 @@ async def ws_deflate_bomb(target: Target) -> list[Figure]:
     return figures
 
 
-@attack(Bounds(memory=40, others=150), options=NOTICED)
+@attack(Bounds(memory=48, others=250), options=NOTICED)
 async def ws_deflated(target: Target) -> list[Figure]:
     """8 WebSockets send compressed messages without end: small ones, and such that inflate to almost a mebibyte."""
     seconds = 1.0 if target.quick else 2.5

@@ -38,6 +38,7 @@ from .websocket import (
 __all__: list[str] = []
 
 CROWD = 100
+ALL_AT_ONCE = 250.0  # milliseconds that others may wait when a crowd comes or goes in the same instant
 PATHS = (b"/ws/echo", b"/ws/pieces", b"/ws/sleep")
 
 Behaviour = Callable[[Connection], Awaitable[None]]
@@ -69,7 +70,7 @@ SHORT = {
 }
 
 
-@attack(Bounds(memory=10), quick={"REQUEST_TIMEOUT": 0.7, "BODY_TIMEOUT": 0.7})
+@attack(Bounds(memory=10, others=ALL_AT_ONCE), quick={"REQUEST_TIMEOUT": 0.7, "BODY_TIMEOUT": 0.7})
 async def ws_handshakes(target: Target) -> list[Figure]:
     """200 handshakes that do not end: a byte a second, stopped, or with a body that never comes."""
     within = 4.0 if target.quick else 60.5
@@ -88,18 +89,14 @@ async def ws_handshakes(target: Target) -> list[Figure]:
     )
 
 
-@attack(Bounds(memory=30), quick=SHORT)
+@attack(Bounds(memory=30, others=ALL_AT_ONCE), quick=SHORT)
 async def ws_half_frames(target: Target) -> list[Figure]:
-    """300 WebSockets send half a frame, and then nothing, not even a pong: of a header, of a mebibyte, of 64 KiB."""
+    """180 WebSockets send half a frame, and then nothing, not even a pong: of a header, of a mebibyte, of 64 KiB."""
     within = 3.0 if target.quick else 41.0
 
-    async def case(what: str, data: bytes) -> list[Figure]:
-        figures: list[Figure] = []
-        for path in PATHS:
-            figures += closed_with(
-                f"{what} to {path.decode()}", await ends(target, CROWD // 3, path, drip(data), within + 5), 1011, within
-            )
-        return figures
+    async def case(what: str, path: bytes, data: bytes) -> list[Figure]:
+        seen = await ends(target, CROWD // 5, path, drip(data), within + 5)
+        return closed_with(f"{what} to {path.decode()}", seen, 1011, within)
 
     async def measured(what: str, data: bytes, most: float) -> list[Figure]:
         before = target.memory()
@@ -122,14 +119,16 @@ async def ws_half_frames(target: Target) -> list[Figure]:
         *await measured("of a mebibyte that was only declared", head(BINARY, LARGEST), 32.0),
         *await measured("32 KiB of 64", half, 96.0),
     ]
-    return figures + await together(
-        case("half a header", bytes([0x82, 0xFE, 1])),
-        case("a mebibyte, declared", head(BINARY, LARGEST)),
-        case("32 KiB of 64", half),
-    )
+    halves = {
+        "half a header": bytes([0x82, 0xFE, 1]),
+        "a mebibyte, declared": head(BINARY, LARGEST),
+        "32 KiB of 64": half,
+    }
+    cases = itertools.product(halves.items(), PATHS)
+    return figures + await together(*(case(what, path, data) for (what, data), path in cases))
 
 
-@attack(Bounds(memory=10), quick=SHORT)
+@attack(Bounds(memory=10, others=ALL_AT_ONCE), quick=SHORT)
 async def ws_silence(target: Target) -> list[Figure]:
     """300 WebSockets say nothing and answer no ping."""
     within = 3.0 if target.quick else 41.0
@@ -140,7 +139,7 @@ async def ws_silence(target: Target) -> list[Figure]:
     return await together(*(case(path) for path in PATHS))
 
 
-@attack(Bounds(memory=10), quick=SHORT)
+@attack(Bounds(memory=10, others=ALL_AT_ONCE), quick=SHORT)
 async def ws_unanswered_close(target: Target) -> list[Figure]:
     """200 WebSockets do not answer a close: some say nothing, some send on and on."""
     within = 3.0 if target.quick else 6.0
@@ -216,7 +215,7 @@ async def microseconds_per_byte(target: Target, path: bytes, data: bytes) -> flo
     return cost / len(data) * 1e6
 
 
-@attack(Bounds(memory=10, log=5), options=NOTICED)
+@attack(Bounds(memory=16, log=5, others=ALL_AT_ONCE), options=NOTICED)
 async def ws_churn(target: Target) -> list[Figure]:
     """3,000 WebSockets that are closed as soon as they are open: with a close, with FIN, with RST, or two of these."""
     before = await state(target)
@@ -242,15 +241,15 @@ async def ws_churn(target: Target) -> list[Figure]:
     return [fact("took", seconds, "s"), *await as_before(target, before)]
 
 
-@attack(Bounds(memory=24, log=5), options=NOTICED)
+@attack(Bounds(memory=24, log=5, others=ALL_AT_ONCE), options=NOTICED)
 async def ws_random(target: Target) -> list[Figure]:
-    """2,000 WebSockets that do anything: frames of all kinds, cut anywhere, closes, stalls, FIN and RST."""
-    rounds, count = (2, 200) if target.quick else (4, 500)
+    """3,200 WebSockets, in rounds, that do anything: frames of all kinds, cut anywhere, closes, stalls, FIN and RST."""
+    rounds, count = (2, 200) if target.quick else (8, 400)
     before = await state(target)
     memory: list[float] = []
     figures: list[Figure] = []
     for number in range(rounds):
-        chance = random.Random(number)
+        chance = random.Random(number % 4)  # so that what is allocated once has been, half way through
         lives = [life(chance) for _ in range(count)]
         await live_at_random(target, lives)
         figures = await as_before(target, before)

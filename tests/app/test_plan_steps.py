@@ -86,21 +86,30 @@ def test_what_runs_for_a_websocket() -> None:
         app.add_signal(receiver, name)
     for phase in ("http.handler", "websocket.handler"):
         app.around(phase)(standing)
+    app.on_response(on_response)
     app.websocket("/ws")(talk)
     app.add_route(handler, "/")
     websocket, other = (told(steps(app, planned)) for planned in app.compile().routes)
     begin = websocket.index(("around", "http.handler"))
-    assert websocket[begin : websocket.index(("signal", "http.lifecycle.response"))] == [
+    assert websocket[begin:] == [
         ("around", "http.handler"),
         ("around", "websocket.handler"),
         ("signal", "http.handler.before"),
         ("signal", "websocket.handler.before"),
         ("handler", "of a WebSocket"),
+        ("signal", "http.middleware.before"),
+        ("middleware", "response"),
+        ("signal", "http.middleware.after"),
+        ("signal", "http.lifecycle.response"),
+        ("signal", "http.lifecycle.send"),
         ("signal", "websocket.connection.open"),
         ("signal", "websocket.handler.after"),
         ("signal", "websocket.handler.exception"),
-        ("signal", "websocket.connection.close"),
         ("signal", "http.handler.after"),
+        ("signal", "websocket.connection.close"),
+        ("signal", "http.lifecycle.exception"),
+        ("signal", "http.lifecycle.cancelled"),
+        ("signal", "http.lifecycle.complete"),
     ]
     assert not [at for _, at in other if at.startswith("websocket.")]
 

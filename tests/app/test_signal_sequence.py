@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 from trio.testing import wait_all_tasks_blocked
+from upgrading import opening
+from written_frames import CLOSE, TEXT, frame
 
 from trioframe.app.reserved import RESERVED
 from trioframe.testing import Peer, connect
@@ -22,7 +24,7 @@ DOCS = Path(__file__).parent.parent.parent / "docs"
 PAGE = (DOCS / "guide" / "what-happens.md").read_text(encoding="utf-8")
 PICTURE = runpy.run_path(str(DOCS / "request_picture.py"))
 
-PROGRAM, AROUND = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+PROGRAM, AROUND, WEBSOCKETS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 CASES = {
     heading: block.splitlines()
     for heading, block in re.findall(
@@ -60,6 +62,42 @@ async def ask_twice(peer: Peer, note: Note) -> None:
     await ask("GET /", 200)(peer, note)
 
 
+async def open_websocket(peer: Peer, path: str) -> None:
+    await peer.send(opening(path))
+    assert (await peer.receive_head()).status == 101
+    await wait_all_tasks_blocked()
+
+
+async def close(peer: Peer, code: int) -> None:
+    """Send a close frame, and see that the server has sent one."""
+    payload = code.to_bytes(2)
+    await peer.send(frame(CLOSE, payload))
+    assert await peer.receive_until_close() == frame(CLOSE, payload, key=None)
+
+
+async def talk(peer: Peer, note: Note) -> None:
+    await open_websocket(peer, "/feed")
+    await peer.send(frame(TEXT, b"hello"))
+    await close(peer, 1000)
+
+
+async def ask_for_websocket(peer: Peer, note: Note) -> None:
+    await peer.send(opening("/closed"))
+    assert (await peer.receive_response()).status == 403
+
+
+async def be_closed(peer: Peer, note: Note) -> None:
+    await open_websocket(peer, "/fragile")
+    await close(peer, 1011)
+
+
+async def get_lost(peer: Peer, note: Note) -> None:
+    await open_websocket(peer, "/sleepy")
+    note("(the client leaves)")
+    peer.reset()
+    await wait_all_tasks_blocked()
+
+
 PLAYERS: dict[str, Player] = {
     "A plain GET": ask("GET /", 200),
     "A POST with a body": ask("POST /echo\nhello", 200),
@@ -73,6 +111,10 @@ PLAYERS: dict[str, Player] = {
     "Two requests on one connection": ask_twice,
     "With all that can stand around": ask("POST /echo\nhello", 200),
     "A stream, with middleware around": ask("GET /generated", 200),
+    "A WebSocket that the client closes": talk,
+    "The handler refuses a WebSocket": ask_for_websocket,
+    "The handler of a WebSocket raises": be_closed,
+    "The client of a WebSocket is lost": get_lost,
 }
 
 
@@ -80,8 +122,9 @@ def program(case: str) -> dict[str, Any]:
     """The names of the page's program as the case wants it: `app`, and what it has `seen`."""
     names: dict[str, Any] = {}
     exec(compile(PROGRAM, PAGE, "exec", dont_inherit=True), names)
-    if "around" in case:
-        exec(compile(AROUND, PAGE, "exec", dont_inherit=True), names)
+    for part, word in ((AROUND, "around"), (WEBSOCKETS, "WebSocket")):
+        if word in case:
+            exec(compile(part, PAGE, "exec", dont_inherit=True), names)
     return names
 
 

@@ -1,4 +1,4 @@
-"""The route of a WebSocket: its declaration, its handler, and what the client is told when that has ended."""
+"""The route of a WebSocket: its declaration, the tasks of its handler, and its connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reported import Reported
 from trio.testing import MockClock, wait_all_tasks_blocked
 from upgrading import LOST, WAYS, visiting
 
-from trioframe import App, CompileError, Forbidden, HTTPError, RequestCancelled, ServerError, WebSocketClosed, text
+from trioframe import App, CompileError
 
 
 @pytest.fixture
@@ -82,6 +82,18 @@ async def test_a_handler_is_given_what_its_path_says(app: App, autojump_clock: M
     assert app.url_for("room", room="red", seat=7, _host="a.example").endswith("/v2/room/red/7")
 
 
+async def test_a_lone_string_is_one(app: App, autojump_clock: MockClock) -> None:
+    app.websocket("/ws", "chat", origins="https://a.example")(echo)
+    async with visiting(app) as visitor:
+        answer = await visitor.open(sec_websocket_protocol="chat", origin="https://a.example")
+        assert answer.headers["sec-websocket-protocol"] == "chat"
+
+
+def test_there_is_but_one_method(app: App) -> None:
+    with pytest.raises(TypeError, match="methods"):
+        app.websocket("/ws", methods=["POST"])(echo)
+
+
 async def test_an_async_callable_is_a_handler(app: App, autojump_clock: MockClock) -> None:
     class Greeter:
         async def __call__(self, request: Any, ws: Any) -> None:
@@ -142,6 +154,13 @@ def test_a_mistake_in_a_declaration_is_told_with_its_place(
     assert "test_websocket.py:" in str(mistake)
 
 
+def test_a_generator_is_no_handler(app: App) -> None:
+    app.websocket("/ws")(generating)
+    with pytest.raises(CompileError) as caught:
+        app.compile()
+    assert "is a generator" in str(caught.value)
+
+
 def test_all_mistakes_of_a_declaration_are_told_together(app: App) -> None:
     app.websocket("/ws", ["v 1", "v\n2"], origins=["x", "y"])(lambda ws: None)
     with pytest.raises(CompileError) as caught:
@@ -155,249 +174,6 @@ def test_one_path_is_the_place_of_one(app: App) -> None:
     with pytest.raises(CompileError) as caught:
         app.compile()
     assert "/ws" in str(caught.value)
-
-
-# --- how the handler ends ---------------------------------------------------------------------------------------------
-
-
-async def test_a_handler_that_returns_closes_with_1000(
-    app: App, way: str, reported: Reported, autojump_clock: MockClock
-) -> None:
-    async def handler(request: Any, ws: Any) -> None:
-        await ws.accept()
-
-    assert await ended(app, handler) == (1000, "")
-    assert reported.errors == []
-
-
-async def test_a_handler_that_does_nothing_has_accepted(
-    app: App, way: str, reported: Reported, autojump_clock: MockClock
-) -> None:
-    async def handler(request: Any, ws: Any) -> None:
-        return
-
-    assert await ended(app, handler) == (1000, "")
-    assert trio.current_time() < 1
-    assert reported.errors == []
-
-
-async def test_a_handler_may_close_by_itself(app: App, way: str, autojump_clock: MockClock) -> None:
-    async def handler(request: Any, ws: Any) -> None:
-        await ws.close(4321, "enough")
-        with pytest.raises(WebSocketClosed, match="4321 enough"):
-            await ws.send("more")
-
-    assert await ended(app, handler) == (4321, "enough")
-
-
-@pytest.mark.parametrize(
-    ("error", "close"),
-    [
-        (lambda: KeyError("broken"), (1011, "")),
-        (lambda: HTTPError(404, "no such room"), (1008, "no such room")),
-        (lambda: Forbidden(), (1008, "Forbidden")),
-        (lambda: HTTPError(400, "\N{SNOWMAN}" * 100), (1008, "\N{SNOWMAN}" * 41)),
-        (lambda: HTTPError(503, "secret"), (1011, "")),
-        (lambda: ExceptionGroup("several", [KeyError("one"), ValueError("two")]), (1011, "")),
-        (lambda: RequestCancelled("application"), (1011, "")),
-    ],
-)
-async def test_a_handler_that_raises_behind_its_accept(
-    app: App, way: str, error: Callable[[], Exception], close: tuple[int, str], autojump_clock: MockClock
-) -> None:
-    async def handler(request: Any, ws: Any) -> None:
-        await ws.accept()
-        raise error()
-
-    assert await ended(app, handler) == close
-
-
-async def test_what_nobody_has_handled_is_reported_once(
-    app: App, way: str, reported: Reported, caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
-) -> None:
-    async def handler(request: Any, ws: Any) -> None:
-        await ws.accept()
-        raise KeyError("broken")
-
-    await ended(app, handler)
-    assert [repr(error) for error in reported.errors] == ["KeyError('broken')"]
-    assert [record.levelno for record in caplog.records if record.levelno >= logging.WARNING] == [logging.ERROR]
-
-
-async def test_an_error_that_is_quiet_is_not_reported(
-    app: App, way: str, reported: Reported, autojump_clock: MockClock
-) -> None:
-    async def handler(request: Any, ws: Any) -> None:
-        await ws.accept()
-        raise HTTPError(404, "no such room")
-
-    await ended(app, handler)
-    assert reported.errors == []
-
-
-async def test_exception_handlers_are_asked(app: App, way: str, reported: Reported, autojump_clock: MockClock) -> None:
-    asked: list[str] = []
-
-    @app.exception(LookupError)
-    async def handle(request: Any, error: Exception) -> Any:
-        asked.append(repr(error))
-        return text("nobody reads this")
-
-    async def handler(request: Any, ws: Any) -> None:
-        await ws.accept()
-        raise KeyError("broken")
-
-    assert await ended(app, handler) == (1011, "")
-    assert asked == ["KeyError('broken')"]
-    assert reported.errors == []
-
-
-async def test_an_exception_handler_may_say_more(app: App, way: str, autojump_clock: MockClock) -> None:
-    """Until the handler's end is told, the WebSocket is open."""
-    sockets: list[Any] = []
-
-    @app.exception(KeyError)
-    async def handle(request: Any, error: Exception) -> None:
-        await sockets[0].send("sorry")
-        await sockets[0].close(4000, "broken")
-
-    async def handler(request: Any, ws: Any) -> None:
-        sockets.append(ws)
-        await ws.accept()
-        raise KeyError("broken")
-
-    app.websocket("/ws")(handler)
-    async with visiting(app) as visitor:
-        await visitor.open()
-        assert await visitor.receive() == "sorry"
-        assert await visitor.take_leave() == (4000, "broken")
-
-
-@pytest.mark.parametrize("result", [lambda: "text", lambda: text("late"), lambda: {"a": 1}, lambda: pieces()])
-async def test_a_result_behind_the_accept_is_a_bug(
-    app: App, way: str, reported: Reported, result: Callable[[], Any], autojump_clock: MockClock
-) -> None:
-    async def handler(request: Any, ws: Any) -> Any:
-        await ws.accept()
-        return result()
-
-    assert await ended(app, handler) == (1011, "")
-    (error,) = reported.errors
-    assert isinstance(error, ServerError)
-    assert "return a response only before the WebSocket is accepted" in str(error)
-
-
-async def pieces() -> AsyncIterator[str]:
-    yield "one "
-    yield "two"
-
-
-async def test_respond_behind_the_accept_is_a_bug(
-    app: App, way: str, reported: Reported, autojump_clock: MockClock
-) -> None:
-    async def handler(request: Any, ws: Any) -> Any:
-        await ws.accept()
-        await request.respond()
-
-    assert await ended(app, handler) == (1011, "")
-    assert "the response has begun" in str(reported.errors)
-
-
-# --- a WebSocket that has ended ---------------------------------------------------------------------------------------
-
-
-async def closed_by_client(app: App) -> None:
-    async with visiting(app) as visitor:
-        await visitor.open()
-        await wait_all_tasks_blocked()
-        await visitor.leave()
-
-
-async def alone(ws: Any) -> None:
-    while True:
-        await ws.recv()
-
-
-async def in_a_nursery(ws: Any) -> None:
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(alone, ws)
-        nursery.start_soon(trio.sleep_forever)
-
-
-async def in_two_nurseries(ws: Any) -> None:
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(in_a_nursery, ws)
-        nursery.start_soon(trio.sleep_forever)
-
-
-@pytest.mark.parametrize("use", [alone, in_a_nursery, in_two_nurseries])
-async def test_its_end_may_be_let_through(
-    app: App, way: str, reported: Reported, use: Handler, autojump_clock: MockClock
-) -> None:
-    @app.websocket("/ws")
-    async def handler(request: Any, ws: Any) -> None:
-        await use(ws)
-
-    await closed_by_client(app)
-    assert reported.errors == []
-
-
-@pytest.mark.parametrize("use", [alone, in_a_nursery])
-async def test_also_by_a_child_of_the_request(
-    app: App, way: str, reported: Reported, use: Handler, autojump_clock: MockClock
-) -> None:
-    left: list[str] = []
-
-    @app.websocket("/ws")
-    async def handler(request: Any, ws: Any) -> None:
-        request.nursery.start_soon(use, ws)
-        try:
-            await trio.sleep_forever()
-        finally:
-            left.append("left")
-
-    await closed_by_client(app)
-    assert left == ["left"]
-    assert reported.errors == []
-
-
-@pytest.mark.parametrize("child", [False, True])
-async def test_a_real_error_beside_it_is_reported_once(
-    app: App, way: str, reported: Reported, child: bool, autojump_clock: MockClock
-) -> None:
-    async def fail_late() -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            raise KeyError("late")
-
-    async def use(ws: Any) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(alone, ws)
-            nursery.start_soon(fail_late)
-
-    @app.websocket("/ws")
-    async def handler(request: Any, ws: Any) -> None:
-        if child:
-            request.nursery.start_soon(use, ws)
-            await trio.sleep_forever()
-        await use(ws)
-
-    await closed_by_client(app)
-    (error,) = reported.errors
-    assert isinstance(error, ExceptionGroup)
-    assert error.subgroup(KeyError) is not None
-
-
-async def test_the_end_of_another_one_is_an_error(
-    app: App, way: str, reported: Reported, autojump_clock: MockClock
-) -> None:
-    async def handler(request: Any, ws: Any) -> None:
-        await ws.accept()
-        raise WebSocketClosed(1000, "of a client that this handler has")
-
-    assert await ended(app, handler) == (1011, "")
-    assert [type(error) for error in reported.errors] == [WebSocketClosed]
 
 
 # --- children of the request ------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 import trio
 from reported import Reported
 from trio.testing import MockClock, wait_all_tasks_blocked
-from upgrading import WAYS, Visitor, visiting
+from upgrading import WAYS, Fate, Visitor, receive, sleep, visiting
 
 from trioframe import App, RequestCancelled, WebSocketClosed
 
@@ -64,36 +64,6 @@ async def lose(app: App, how: Leave = vanish) -> None:
         await wait_all_tasks_blocked()
 
 
-class Fate:
-    """A handler that does something, and how that ended."""
-
-    def __init__(self, app: App, do: Callable[[Any, Any], Awaitable[object]], **options: Any) -> None:
-        self.how = "runs"
-        self.request: Any = None
-        self.ws: Any = None
-        self._do = do
-        app.websocket("/ws", name="fate", **options)(self.handle)
-
-    async def handle(self, request: Any, ws: Any) -> None:
-        self.request, self.ws = request, ws
-        await ws.accept()
-        try:
-            await self._do(request, ws)
-        except BaseException as exc:
-            self.how = type(exc).__name__
-            raise
-        self.how = "returned"
-
-
-async def sleep(request: Any, ws: Any) -> None:
-    await trio.sleep_forever()
-
-
-async def receive(request: Any, ws: Any) -> None:
-    async for _ in ws:
-        pass
-
-
 # --- the client has gone ----------------------------------------------------------------------------------------------
 
 
@@ -116,7 +86,6 @@ async def test_a_handler_that_receives_is_told(
     fate = Fate(app, receive)
     await lose(app, how)
     assert fate.how == "Broken"
-    assert issubclass(type(fate.ws), trio.abc.Channel)
     assert fate.request.disconnected
     assert reported.errors == []
 
@@ -333,73 +302,6 @@ async def test_an_error_while_unwinding_is_reported(
     await lose(app)
     assert fate.how == "KeyError"
     assert [repr(error) for error in reported.errors] == ["KeyError('late')"]
-
-
-# --- a clean close ----------------------------------------------------------------------------------------------------
-
-
-async def test_a_handler_may_go_on_behind_a_clean_close(
-    app: App, way: str, reported: Reported, autojump_clock: MockClock
-) -> None:
-    seen: list[Any] = []
-
-    async def go_on(request: Any, ws: Any) -> None:
-        await request.wait_disconnected()
-        seen.append((request.disconnected, ws.closed, ws.close_code))
-        await trio.sleep(100)
-
-    fate = Fate(app, go_on)
-    async with visiting(app) as visitor:
-        await visitor.open()
-        await wait_all_tasks_blocked()
-        await visitor.leave()
-        await trio.sleep(99)
-        assert fate.how == "runs"
-        await trio.sleep(2)
-    assert fate.how == "returned"
-    assert seen == [(True, True, 1000)]
-    assert reported.errors == []
-
-
-async def test_unless_it_wants_to_be_cancelled(
-    app: App, way: str, reported: Reported, autojump_clock: MockClock
-) -> None:
-    seen: list[str] = []
-    app.add_signal(lambda exception: seen.append(repr(exception)), "websocket.handler.after")
-    fate = Fate(app, sleep, cancel_on_close=True)
-    async with visiting(app) as visitor:
-        await visitor.open()
-        await wait_all_tasks_blocked()
-        await visitor.leave()
-    assert fate.how == "Cancelled"
-    assert seen == ["RequestCancelled('disconnect')"]
-    assert trio.current_time() < GRACE
-    assert reported.errors == []
-
-
-async def test_even_then_who_receives_is_told_instead(app: App, way: str, autojump_clock: MockClock) -> None:
-    fate = Fate(app, receive, cancel_on_close=True)
-    async with visiting(app) as visitor:
-        await visitor.open()
-        await wait_all_tasks_blocked()
-        await visitor.leave()
-    assert fate.how == "returned"
-
-
-async def test_and_who_ignores_that_the_client_leaves_is_not_cancelled(
-    app: App, way: str, autojump_clock: MockClock
-) -> None:
-    async def wait(request: Any, ws: Any) -> None:
-        await request.wait_disconnected()
-        await trio.sleep(1)
-
-    fate = Fate(app, wait, cancel_on_close=True, on_disconnect="ignore")
-    async with visiting(app) as visitor:
-        await visitor.open()
-        await wait_all_tasks_blocked()
-        await visitor.leave()
-        await trio.sleep(2)
-    assert fate.how == "returned"
 
 
 # --- by the application -----------------------------------------------------------------------------------------------

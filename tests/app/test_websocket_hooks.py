@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from reported import Reported
 from trio.testing import MockClock, wait_all_tasks_blocked
 from upgrading import WAYS, Visitor, visiting
 
-from trioframe import App, CompileError, Forbidden, RequestCancelled, Response, WebSocket, WebSocketClosed, text
+from trioframe import App, CompileError, Forbidden, WebSocket, text
 from trioframe.app.reserved import RESERVED
 from trioframe.app.websocket_hooks import WebSocketHooks, find_websocket_hooks
 
@@ -267,6 +267,20 @@ async def test_a_receiver_that_hangs_is_reported_and_stops_nothing(
     assert heard[-1].startswith("connection.close")
 
 
+async def test_how_long_it_may_take_is_configured(app: App, reported: Reported, autojump_clock: MockClock) -> None:
+    @app.signal("websocket.connection.close")
+    async def hang(code: int) -> None:
+        await trio.sleep_forever()
+
+    app.config.RESPONSE_TIMEOUT = 3  # behind the declaration
+    app.websocket("/ws")(accept)
+    async with visiting(app) as visitor:
+        await visitor.open()
+        await visitor.take_leave()
+    assert trio.current_time() == 3
+    assert [type(error) for error in reported.errors] == [trio.TooSlowError]
+
+
 @pytest.mark.parametrize(("error", "status"), [(Forbidden("not you"), 403), (LookupError("broken"), 500)])
 async def test_before_the_handler_it_fails_the_request(
     *, app: App, way: str, reported: Reported, error: Exception, status: int, autojump_clock: MockClock
@@ -383,111 +397,6 @@ async def test_priorities_and_directions(app: App, autojump_clock: MockClock) ->
     async with visiting(app) as visitor:
         await take_leave(visitor)
     assert heard == ["handler.before 1", "handler.before 0", "handler.after 0", "handler.after 1"]
-
-
-# --- who stands around ------------------------------------------------------------------------------------------------
-
-
-async def test_all_that_stands_around_is_met_as_with_any_get(app: App, autojump_clock: MockClock) -> None:
-    met: list[str] = []
-
-    def around(phase: str) -> None:
-        async def standing(request: Any) -> AsyncIterator[None]:
-            met.append(f"into {phase}")
-            yield
-            met.append(f"out of {phase}")
-
-        app.around(phase)(standing)
-
-    for phase in ("http.lifecycle", "http.handler", "websocket.handler"):
-        around(phase)
-    app.on_request(lambda request: met.append(f"request {request.headers['upgrade']}"))
-
-    @app.on_response
-    def note(request: Any, response: Response) -> None:
-        met.append(f"response {response.status}")
-
-    @app.middleware
-    async def middleware(request: Any, call_next: Any) -> Any:
-        met.append("into middleware")
-        response = await call_next(request)
-        met.append(f"out of middleware {response.status}")
-        return response
-
-    for name in ("http.handler.before", "http.handler.after", "http.lifecycle.complete"):
-        app.add_signal(lambda name=name: met.append(name), name)
-
-    @app.websocket("/ws")
-    async def handler(request: Any, ws: Any) -> None:
-        met.append("handler")
-        await ws.accept()
-        met.append("accepted")
-
-    async with visiting(app) as visitor:
-        await take_leave(visitor)
-    assert met == [
-        "into http.lifecycle",
-        "into middleware",
-        "request websocket",
-        "into http.handler",
-        "into websocket.handler",
-        "http.handler.before",
-        "handler",
-        "response 101",
-        "accepted",
-        "http.handler.after",
-        "out of websocket.handler",
-        "out of http.handler",
-        "out of middleware 101",
-        "http.lifecycle.complete",
-        "out of http.lifecycle",
-    ]
-
-
-async def test_what_stands_around_sees_how_it_ended(app: App, autojump_clock: MockClock) -> None:
-    seen: list[str] = []
-
-    @app.around("websocket.handler")
-    async def standing(request: Any) -> AsyncIterator[None]:
-        try:
-            yield
-        except (KeyError, RequestCancelled, WebSocketClosed) as exc:
-            seen.append(repr(exc))
-            raise
-
-    app.websocket("/fail", name="fail")(fail)
-    app.websocket("/sleep", name="sleep")(sleep)
-    app.websocket("/receive", name="receive")(receive)
-    async with visiting(app) as visitor:
-        await visitor.open("/fail")
-        await visitor.take_leave()
-    async with visiting(app) as visitor:
-        await visitor.open("/sleep")
-        await wait_all_tasks_blocked()
-        await visitor.vanish()
-    async with visiting(app) as visitor:
-        await visitor.open("/receive")
-        await visitor.leave()
-    assert seen == ["KeyError('broken')", "RequestCancelled('disconnect')"]
-
-
-async def test_it_stands_around_no_other_handler(app: App, autojump_clock: MockClock) -> None:
-    met: list[str] = []
-
-    @app.around("websocket.handler")
-    async def standing(request: Any) -> AsyncIterator[None]:
-        met.append(request.path)
-        yield
-
-    @app.get("/")
-    async def hello(request: Any) -> str:
-        return "hello"
-
-    app.websocket("/ws")(accept)
-    async with visiting(app) as visitor:
-        assert (await visitor.ask(path="/")).status == 200
-        await take_leave(visitor)
-    assert met == ["/ws"]
 
 
 # --- the hooks --------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Until a WebSocket is accepted, all who stand around its handler may refuse it; so may the handler, for a while."""
+"""Until its WebSocket is accepted, a handler may refuse it: by what it returns, by what it raises, and for a while."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from reported import Reported
 from trio.testing import MockClock, wait_all_tasks_blocked
 from upgrading import WAYS, Answer, opening, visiting
 
-from trioframe import App, Forbidden, HTTPError, Response, ServiceUnavailable, WebSocketClosed, empty, text
+from trioframe import (
+    App,
+    Forbidden,
+    HTTPError,
+    RequestCancelled,
+    Response,
+    ServiceUnavailable,
+    WebSocketClosed,
+    empty,
+    text,
+)
 
 TIMEOUT = 30  # seconds, RESPONSE_TIMEOUT
 
@@ -65,10 +75,6 @@ async def late_pieces() -> AsyncIterator[str]:
     await trio.sleep(10)
     yield "one "
     yield "two"
-
-
-async def untouched(request: Any, ws: Any) -> None:
-    pytest.fail("the handler was not to be called")
 
 
 # --- by the handler ---------------------------------------------------------------------------------------------------
@@ -176,6 +182,35 @@ async def test_a_handler_that_waits_for_something_else_has_accepted_after_a_seco
         assert trio.current_time() == 1
 
 
+async def test_a_handler_that_has_cancelled_its_tasks_accepts_when_it_returns(
+    app: App, way: str, reported: Reported, autojump_clock: MockClock
+) -> None:
+    async def handler(request: Any, ws: Any) -> None:
+        request.nursery.start_soon(trio.sleep_forever)
+        await wait_all_tasks_blocked()
+        request.nursery.cancel_scope.cancel()
+        await trio.sleep(2)
+
+    assert await accepted(app, handler) == (1000, "")
+    assert reported.errors == []
+
+
+async def test_a_handler_that_is_cancelled_does_not_accept(
+    app: App, way: str, reported: Reported, autojump_clock: MockClock
+) -> None:
+    async def handler(request: Any, ws: Any) -> None:
+        request.nursery.start_soon(trio.sleep_forever)
+        await wait_all_tasks_blocked()
+        request.cancel()
+        with request.shielded(10):
+            await trio.sleep(2)
+        await trio.sleep_forever()
+
+    assert (await refusal(app, handler)).status == 503
+    assert trio.current_time() == 2
+    assert reported.errors == []
+
+
 @pytest.mark.parametrize(
     ("error", "close"),
     [
@@ -205,6 +240,34 @@ async def test_who_returns_something_later_is_a_bug(
     assert "return a response only before the WebSocket is accepted" in str(reported.errors)
 
 
+async def test_who_refuses_in_that_very_moment_has_refused(
+    app: App, way: str, reported: Reported, autojump_clock: MockClock
+) -> None:
+    @app.websocket("/ws")
+    async def handler(request: Any, ws: Any) -> Any:
+        await trio.sleep(1)
+        return text("no", status=403)
+
+    async with visiting(app) as visitor:
+        for _ in range(10):  # the alarm rings before the handler goes on, or behind it
+            assert (await visitor.ask()).status == 403
+    assert reported.errors == []
+
+
+async def test_the_time_of_an_exception_handler_is_not_that_of_the_handler(
+    app: App, way: str, autojump_clock: MockClock
+) -> None:
+    @app.exception(KeyError)
+    async def slow(request: Any, error: Exception) -> Response:
+        await trio.sleep(5)
+        return text("slowly", status=403)
+
+    async def handler(request: Any, ws: Any) -> None:
+        raise KeyError
+
+    assert (await refusal(app, handler)).body == b"slowly"
+
+
 async def test_what_came_meanwhile_is_received(app: App, way: str, autojump_clock: MockClock) -> None:
     @app.websocket("/ws")
     async def handler(request: Any, ws: Any) -> None:
@@ -228,164 +291,6 @@ async def test_the_time_of_a_receiver_is_not_that_of_the_handler(app: App, way: 
         raise Forbidden
 
     assert (await refusal(app, handler)).status == 403
-
-
-# --- by who stands around it ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "refuse", [lambda request: text("closed", status=403), lambda request: raising(HTTPError(403, "closed"))]
-)
-async def test_by_a_request_middleware(
-    app: App, way: str, reported: Reported, refuse: Callable[[Any], Any], autojump_clock: MockClock
-) -> None:
-    app.on_request(refuse)
-    app.websocket("/ws")(untouched)
-    async with visiting(app) as visitor:
-        answer = await visitor.ask()
-        assert answer.status == 403
-        assert b"closed" in answer.body
-    assert reported.errors == []
-
-
-def raising(error: Exception) -> Any:
-    raise error
-
-
-async def test_by_a_middleware_around(app: App, reported: Reported, autojump_clock: MockClock) -> None:
-    @app.middleware
-    async def refuse(request: Any, call_next: Any) -> Any:
-        assert request.headers["upgrade"] == "websocket"
-        return text("closed", status=403) if request.path == "/ws" else await call_next(request)
-
-    assert (await refusal(app, untouched)).status == 403
-    assert reported.errors == []
-
-
-async def test_by_what_stands_around_the_handler(app: App, reported: Reported, autojump_clock: MockClock) -> None:
-    @app.around("websocket.handler")
-    async def refuse(request: Any) -> AsyncIterator[None]:
-        await trio.sleep(10)
-        raise Forbidden
-        yield
-
-    assert (await refusal(app, untouched)).status == 403
-    assert reported.errors == []
-
-
-async def test_by_a_receiver(app: App, way: str, reported: Reported, autojump_clock: MockClock) -> None:
-    @app.signal("websocket.handler.before")
-    async def refuse(request: Any, websocket: Any) -> None:
-        raise Forbidden
-
-    assert (await refusal(app, untouched)).status == 403
-    assert reported.errors == []
-
-
-# --- by a response middleware, to whom the 101 is a response ----------------------------------------------------------
-
-
-def at_once(ws: Any) -> Any:
-    return ws.accept()
-
-
-def by_sending(ws: Any) -> Any:
-    return ws.send("hello")
-
-
-def by_receiving(ws: Any) -> Any:
-    return ws.recv()
-
-
-async def by_waiting(ws: Any) -> None:
-    await trio.sleep(100)
-
-
-async def by_a_child(ws: Any) -> None:
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(ws.recv)
-
-
-async def by_returning(ws: Any) -> None: ...
-
-
-@pytest.mark.parametrize("use", [at_once, by_sending, by_receiving, by_waiting, by_a_child, by_returning])
-async def test_by_another_response(
-    app: App, way: str, reported: Reported, use: Callable[[Any], Any], autojump_clock: MockClock
-) -> None:
-    @app.on_response
-    def replace(request: Any, response: Response) -> Response | None:
-        return text("not now", status=503) if response.status == 101 else None
-
-    async def handler(request: Any, ws: Any) -> None:
-        await use(ws)
-
-    answer = await refusal(app, handler)
-    assert (answer.status, answer.body) == (503, b"not now")
-    assert reported.errors == []
-    assert trio.current_time() < 5
-
-
-async def test_a_handler_may_go_on_behind_that(
-    app: App, way: str, reported: Reported, autojump_clock: MockClock
-) -> None:
-    seen: list[Any] = []
-
-    @app.on_response
-    def replace(request: Any, response: Response) -> Response | None:
-        return text("not now", status=503) if response.status == 101 else None
-
-    async def handler(request: Any, ws: Any) -> None:
-        for use in (ws.accept, ws.recv, lambda: ws.send("x"), ws.ping):
-            with pytest.raises(WebSocketClosed):
-                await use()
-            seen.append((ws.accepted, ws.closed, ws.close_code))
-        await ws.close()
-
-    assert (await refusal(app, handler)).status == 503
-    assert seen == [(False, True, 1006)] * 4
-    assert reported.errors == []
-
-
-@pytest.mark.parametrize("use", [at_once, by_waiting, by_a_child, by_returning])
-async def test_by_a_stream(
-    app: App, way: str, reported: Reported, use: Callable[[Any], Any], autojump_clock: MockClock
-) -> None:
-    @app.on_response
-    def replace(request: Any, response: Response) -> Any:
-        return pieces() if response.status == 101 else None
-
-    async def handler(request: Any, ws: Any) -> None:
-        await use(ws)
-
-    answer = await refusal(app, handler)
-    assert (answer.status, answer.body) == (200, b"one two")
-    assert reported.errors == []
-
-
-@pytest.mark.parametrize("use", [at_once, by_sending, by_receiving, by_waiting, by_returning])
-@pytest.mark.parametrize(("error", "status"), [(KeyError("broken"), 500), (HTTPError(418, "no coffee"), 418)])
-async def test_by_an_error_of_it(
-    *,
-    app: App,
-    way: str,
-    reported: Reported,
-    use: Callable[[Any], Any],
-    error: Exception,
-    status: int,
-    autojump_clock: MockClock,
-) -> None:
-    @app.on_response
-    def broken(request: Any, response: Response) -> None:
-        if response.status == 101:
-            raise error
-
-    async def handler(request: Any, ws: Any) -> None:
-        await use(ws)
-
-    assert (await refusal(app, handler)).status == (status if use is not by_waiting else 500)
-    if status == 500:
-        assert len(reported.errors) == 1
 
 
 # --- in time ----------------------------------------------------------------------------------------------------------
@@ -453,6 +358,57 @@ async def test_a_slow_response_middleware_is_waited_for_once(app: App, way: str,
         assert await visitor.take_leave() == (1000, "")
     assert seen == [101]
     assert trio.current_time() == 10
+
+
+@pytest.mark.parametrize("raises", [False, True])
+async def test_who_refuses_while_it_is_being_accepted_is_too_late(
+    app: App, way: str, reported: Reported, raises: bool, autojump_clock: MockClock
+) -> None:
+    """What is raised ends that as well, but a result has to wait for it."""
+
+    @app.on_response
+    async def slow(request: Any, response: Response) -> None:
+        if response.status == 101:
+            await trio.sleep(10)
+
+    @app.websocket("/ws")
+    async def handler(request: Any, ws: Any) -> Any:
+        await trio.sleep(2)
+        if raises:
+            raise HTTPError(403, "not you")
+        return text("not you", status=403)
+
+    async with visiting(app) as visitor:
+        answer = await visitor.ask()
+        if raises:
+            assert answer.status == 403
+        else:
+            assert answer.status == 101
+            assert await visitor.take_leave() == (1011, "")
+    assert len(reported.errors) == (0 if raises else 1)
+
+
+async def test_an_accept_that_was_cancelled_halfway_breaks_the_connection(
+    app: App, way: str, autojump_clock: MockClock
+) -> None:
+    seen: list[Any] = []
+
+    @app.websocket("/ws")
+    async def handler(request: Any, ws: Any) -> None:
+        with trio.move_on_after(5) as scope:
+            await ws.accept({"x-large": "x" * 20_000})
+        seen.append(scope.cancelled_caught)
+        with pytest.raises((RequestCancelled, WebSocketClosed)):
+            await ws.send("nobody reads this")
+        seen.append("told")
+
+    async with visiting(app) as visitor:
+        visitor.stream.stop_reading()
+        await visitor.stream.send_all(opening())
+        await trio.sleep(6)
+        visitor.stream.resume_reading()
+        assert len(await visitor.rest()) < 20_000
+    assert seen == [True, "told"]
 
 
 async def test_a_cancelled_accept_is_no_accept(app: App, way: str, autojump_clock: MockClock) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import trio
+from listening import talking_to
 from memory_listener import MemoryListener
 from reported import Reported
 from trio.testing import MockClock, wait_all_tasks_blocked
 from upgrading import WAYS, Visitor, opening
+from written_frames import CLOSE, frame
 
 from trioframe import App, RequestCancelled
 from trioframe.testing import FaultyStream, memory_pair
@@ -93,8 +95,7 @@ async def test_what_the_client_has_sent_before_is_dropped(app: App, way: str, au
 
     @app.websocket("/ws")
     async def handler(request: Any, ws: Any) -> None:
-        async for message in ws:
-            received[:] = [*received, message]
+        received.extend([message async for message in ws])
 
     async with serving(app) as visitor:
         await visitor.open()
@@ -260,6 +261,27 @@ async def test_nobody_holds_it_up_for_longer(
     assert reported.errors == []
 
 
+async def test_who_is_cancelled_without_a_warning_is_told_then(
+    app: App, way: str, reported: Reported, autojump_clock: MockClock
+) -> None:
+    @app.websocket("/ws")
+    async def handler(request: Any, ws: Any) -> None:
+        await ws.accept()
+        await trio.sleep_forever()
+
+    async with talking_to(app) as peer:
+        await peer.send(opening())
+        assert (await peer.read_response()).startswith(b"HTTP/1.1 101 ")
+        await wait_all_tasks_blocked()
+        peer.driver.cancel()
+        close = b"\x03\xe9the server is stopping"
+        assert await peer.stream.receive_some() == frame(CLOSE, close, key=None)
+        await peer.send(frame(CLOSE, close))
+        assert await peer.read_to_end() == b""
+    assert trio.current_time() == 0
+    assert reported.errors == []
+
+
 # --- during the handshake ---------------------------------------------------------------------------------------------
 
 
@@ -271,8 +293,7 @@ async def test_a_handshake_that_is_accepted_meanwhile_is_closed_at_once(
     @app.websocket("/ws")
     async def handler(request: Any, ws: Any) -> None:
         await trio.sleep(0.5)
-        async for message in ws:
-            received[:] = [*received, message]
+        received.extend([message async for message in ws])
 
     async with serving(app) as visitor:
         await visitor.stream.send_all(opening())

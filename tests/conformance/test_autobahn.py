@@ -74,6 +74,11 @@ def test_each_part_is_run_against_the_echo(monkeypatch, capsys, make, tmp_path):
     assert (tmp_path / "reports" / "9.1" / "log").read_text() == "judged 9.1.*\n"
 
 
+def test_parts_are_run_in_the_order_that_was_asked_for(monkeypatch, capsys, make):
+    run(monkeypatch, make("--only", *(f"{number}.*" for number in range(1, 7)), "--jobs", "1"))
+    assert [line.split()[0] for line in capsys.readouterr().err.splitlines()[:-1]] == [f"{n}.*" for n in range(1, 7)]
+
+
 def test_the_suite_is_told_what_to_do_and_that_a_close_is_wanted(monkeypatch, make, tmp_path):
     run(monkeypatch, make("--only", "1.*"))
     spec: dict[str, Any] = json.loads((tmp_path / "reports" / "1" / "spec.json").read_text())

@@ -72,7 +72,7 @@ async def test_a_peer_that_leaves_before_the_handler_is_called(
         lifetime.peer_left()
 
     async def handler() -> str:
-        await trio.sleep(0)
+        await trio.lowlevel.checkpoint()
         return "done"
 
     assert await lifetime.run(handler) == "done"

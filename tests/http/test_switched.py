@@ -112,7 +112,7 @@ async def test_it_is_a_checkpoint_that_may_be_cancelled_before_anything_is_sent(
 
 async def test_a_101_that_was_cancelled_halfway_breaks_the_connection(autojump_clock: MockClock) -> None:
     async def give_up(exchange: Exchange) -> None:
-        peer.driver.transport.stream.stream.send_stream.send_all_hook = trio.sleep_forever  # type: ignore[attr-defined]
+        peer.driver.transport.stream.stream.send_stream.send_all_hook = trio.sleep_forever
         with trio.move_on_after(1) as scope:
             await exchange.switch(SWITCH)
         assert scope.cancelled_caught
@@ -375,15 +375,17 @@ async def test_an_alarm_of_the_server(autojump_clock: MockClock) -> None:
     assert rung == [1, 3]
 
 
-async def test_a_task_of_the_connection_outlives_the_handler() -> None:
+async def test_a_task_of_the_connection_outlives_its_request() -> None:
     seen: list[str] = []
+    over = trio.Event()
 
     async def follow() -> None:
-        await trio.lowlevel.checkpoint()
+        await over.wait()
         seen.append("followed")
 
     async def spawning(exchange: Exchange) -> None:
         exchange.spawn(follow)
+        exchange.at_end = [over.set]
         await exchange.send_response(200, (), b"hello")
         seen.append("answered")
 

@@ -32,6 +32,19 @@ ATTACKS = [
     "descriptors_exhausted",
     "connection_flood",
     "stay_while_it_stops",
+    "ws_pings",
+    "ws_pings_unread",
+    "ws_fragments",
+    "ws_huge_promises",
+    "ws_text",
+    "ws_deflate_bomb",
+    "ws_half_frames",
+    "ws_silence",
+    "ws_unanswered_close",
+    "ws_unread",
+    "ws_churn",
+    "ws_random",
+    "ws_stay_while_it_stops",
 ]
 
 UNSTEADY = {"others, max"}

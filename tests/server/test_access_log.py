@@ -105,8 +105,7 @@ async def test_a_websocket_has_a_line_for_its_beginning_and_one_for_its_end(reco
     begin, end = (record.getMessage() for record in records.all)
     assert begin.endswith('"GET /hello?x=1 HTTP/1.1" 101 143 1.250ms #17')
     assert end == (
-        "127.0.0.1:50312 2026-01-01T12:00:00.250+00:00"
-        ' "GET /hello?x=1 HTTP/1.1" 101 closed 1000 4711 1.250ms #17'
+        '127.0.0.1:50312 2026-01-01T12:00:00.250+00:00 "GET /hello?x=1 HTTP/1.1" 101 closed 1000 4711 1.250ms #17'
     )
 
 

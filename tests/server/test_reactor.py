@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -309,6 +310,26 @@ async def test_a_listener_that_fails_ends_its_own_connection_only(
     assert await peer.receive_some() == b"still there"
     for each in (stream, peer, client):
         await each.aclose()
+
+
+async def test_who_sends_beside_the_end_of_the_stream_is_told_that_it_has_ended(reactor: Reactor) -> None:
+    """Both are one step of the scheduler, whose order is random; the sender must not be told to wait for its turn."""
+
+    async def end(stream: ReactorStream, begun: trio.Event) -> None:
+        begun.set()
+        with contextlib.suppress(trio.BusyResourceError):  # the other was first
+            await stream.send_eof()
+
+    for _ in range(20):
+        client, server = tcp_pair()
+        stream, begun = reactor.adopt(server), trio.Event()
+        async with trio.open_nursery() as both:
+            both.start_soon(end, stream, begun)
+            await begun.wait()
+            with contextlib.suppress(trio.ClosedResourceError):
+                await stream.send_all(b"x")
+        stream.close_nowait()
+        client.close()
 
 
 # --- for whoever reads while nobody waits -----------------------------------------------------------------------------

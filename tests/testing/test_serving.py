@@ -6,13 +6,19 @@ import logging
 
 import pytest
 import trio
-from trio.testing import memory_stream_pair
+from trio.testing import MockClock, memory_stream_pair
 
-from trioframe import App, CompileError
+from trioframe import App, CompileError, Request, WebSocket
 from trioframe.testing.error_log import ErrorLog
 from trioframe.testing.serving import serving
 
 logger = logging.getLogger("trioframe.test")
+
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+CLOSE = b"\x88\x82\x00\x00\x00\x00\x03\xe8"  # with 1000, and a mask that changes nothing
 
 
 @pytest.fixture
@@ -24,12 +30,12 @@ async def test_it_begins_and_ends_once_for_all_connections(app: App) -> None:
     moments = []
     app.before_server_start(lambda app: moments.append("start"))
     app.after_server_stop(lambda app: moments.append("stop"))
-    async with serving(app, ErrorLog()) as connect:
+    async with serving(app, ErrorLog()) as serve, trio.open_nursery() as nursery:
         assert moments == ["start"]
         clients = []
         for _ in range(2):
             client, server = memory_stream_pair()
-            await connect(server)
+            nursery.start_soon(serve, server)
             clients.append(client)
         for client in clients:
             await client.send_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -39,12 +45,37 @@ async def test_it_begins_and_ends_once_for_all_connections(app: App) -> None:
     assert moments == ["start", "stop"]
 
 
+async def test_a_connection_lasts_as_long_as_its_handler(app: App, autojump_clock: MockClock) -> None:
+    ended = []
+
+    @app.websocket("/")
+    async def work(request: Request, ws: WebSocket) -> None:
+        await ws.accept()
+        await trio.sleep(8)
+        ended.append(trio.current_time())
+
+    async with serving(app, ErrorLog()) as serve, trio.open_nursery() as nursery:
+        client, server = memory_stream_pair()
+
+        async def connect() -> None:
+            await serve(server)
+            assert ended == [trio.current_time()]
+
+        nursery.start_soon(connect)
+        await client.send_all(HANDSHAKE + CLOSE)
+        while await client.receive_some():  # the server hangs up before
+            assert not ended
+        await client.aclose()
+        assert not ended
+    assert ended
+
+
 async def test_after_it_has_stopped_it_takes_nobody(app: App) -> None:
-    async with serving(app, ErrorLog()) as connect:
+    async with serving(app, ErrorLog()) as serve:
         app.shutdown()
         await trio.testing.wait_all_tasks_blocked()
         client, server = memory_stream_pair()
-        await connect(server)
+        await serve(server)
         assert await client.receive_some() == b""
 
 

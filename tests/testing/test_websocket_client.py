@@ -109,12 +109,8 @@ async def test_a_query_goes_along(app):
 
 
 async def test_it_is_sent_what_httpx_would_send(app):
-    http = client(
-        app,
-        headers={"X-Base": "base", "User-Agent": "test"},
-        cookies={"session": "42"},
-        auth=("user", "secret"),
-    )
+    base = {"X-Base": "base", "User-Agent": "test"}
+    http = client(app, headers=base, cookies={"session": "42"}, auth=("user", "secret"))
     async with http.websocket("/head", headers={"X-More": "more"}) as ws:
         await ws.send_message("x-base user-agent cookie authorization x-more accept")
         assert await ws.get_message() == "base; test; session=42; Basic dXNlcjpzZWNyZXQ=; more; */*"

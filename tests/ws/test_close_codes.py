@@ -13,6 +13,7 @@ from trioframe.ws.close_codes import (
     check_reason,
     decode_close,
     encode_close,
+    fitting_reason,
     may_receive,
     may_send,
 )
@@ -54,6 +55,28 @@ class TestReason:
     def test_half_a_pair(self, reason: str) -> None:
         with pytest.raises(LocalProtocolError, match="surrogate"):
             check_reason(reason)
+
+
+class TestFitting:
+    @pytest.mark.parametrize("text", ["", "a" * 123, "\u00e9" * 61, "\u20ac" * 41])
+    def test_what_fits_is_left_alone(self, text: str) -> None:
+        assert fitting_reason(text) == text
+
+    @pytest.mark.parametrize(
+        ("text", "fitting"),
+        [
+            ("a" * 124, "a" * 123),
+            ("\u00e9" * 62, "\u00e9" * 61),  # no character is cut
+            ("a" + "\U0001f600" * 40, "a" + "\U0001f600" * 30),
+            ("half \ud83d of a pair", "half ? of a pair"),
+        ],
+    )
+    def test_what_does_not_is_cut(self, text: str, fitting: str) -> None:
+        assert fitting_reason(text) == fitting
+
+    @given(st.text(st.characters(exclude_categories=()), max_size=200))
+    def test_whatever_it_is_it_can_be_sent_then(self, text: str) -> None:
+        check_reason(fitting_reason(text))
 
 
 class TestSent:

@@ -73,25 +73,6 @@ async def test_a_ping_between_them_is_answered_between_them(app: App) -> None:
         assert await visitor.receive_close() == (1000, "")
 
 
-async def test_a_message_is_answered_to_a_peer_that_sends_nothing_more(app: App) -> None:
-    codes: list[int | None] = []
-
-    @app.websocket("/ws")
-    async def one(request: Any, ws: Any) -> None:
-        await ws.send(await ws.recv())
-        with pytest.raises(WebSocketClosed):
-            await ws.recv()
-        codes.append(ws.close_code)
-
-    async with visiting(app) as visitor:
-        await opened(visitor)
-        await visitor.send("a")
-        await visitor.stream.send_eof()
-        assert await visitor.receive() == "a"
-        assert await visitor.rest() == b""
-    assert codes == [1006]
-
-
 @pytest.mark.parametrize(("end", "code"), ENDS.values(), ids=ENDS)
 async def test_a_handler_that_does_something_else_is_not_waited_for(
     app: App, end: bytes, code: int, autojump_clock: MockClock

@@ -20,7 +20,16 @@ from trioframe.http.events import RawHeaders, RequestHead
 from trioframe.http.h1 import H1Connection
 from trioframe.http.limits import H1Limits
 from trioframe.http.strict import parse_head
-from trioframe.ws.handshake import Extension, Offer, accept, check_origin, choose_subprotocol, read_offer
+from trioframe.ws.handshake import (
+    Extension,
+    Offer,
+    accept,
+    check_origin,
+    choose_subprotocol,
+    is_origin,
+    is_subprotocol,
+    read_offer,
+)
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 TOKEN = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 section 1.3
@@ -231,6 +240,53 @@ class TestOrigin:
 )
 def test_the_server_chooses_the_subprotocol(offered: list[str], supported: list[str], chosen: str | None) -> None:
     assert choose_subprotocol(Offer(KEY, subprotocols=tuple(offered)), supported) == chosen
+
+
+# --- what an application declares -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("https://a.example", True),
+        ("HTTP://A.example:8000", True),
+        ("http://[::1]:80", True),
+        ("app+x://host", True),
+        ("null", False),
+        ("*", False),
+        ("", False),
+        ("a.example", False),
+        ("https://a.example/", False),
+        ("https://a.example/path", False),
+        ("https://a.example:port", False),
+        ("https://*.a.example", False),
+        ("https://a.example https://b.example", False),
+    ],
+)
+def test_what_is_an_origin(text: str, is_one: bool) -> None:
+    """What it says yes to can be allowed, and nothing else can."""
+    assert is_origin(text) is is_one
+    if is_one:
+        assert may_come_from(text, [text])
+    else:
+        with pytest.raises(LocalProtocolError):
+            may_come_from("https://a.example", [text])
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        *((text, True) for text in ("chat", "v2.chat.example", "!#$%&'*+-.^_`|~", "0")),
+        *((text, False) for text in ("", "a b", "a,b", "caf\u00e9", "a/b", "a\n", '"a"')),
+    ],
+)
+def test_what_is_a_subprotocol(text: str, is_one: bool) -> None:
+    assert is_subprotocol(text) is is_one
+
+
+@given(tokens)
+def test_a_token_is_a_subprotocol(token: str | bytes) -> None:
+    assert is_subprotocol(token if isinstance(token, str) else token.decode("ascii"))
 
 
 # --- accepting --------------------------------------------------------------------------------------------------------

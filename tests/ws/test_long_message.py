@@ -56,7 +56,7 @@ class TestAnnouncing:
         ids=["control", "fragment", "reserved", "unmasked", "126 for few", "127 for few", "a length below zero"],
     )
     def test_what_is_not_plain_is_left(self, octets: bytes) -> None:
-        assert announced(octets, 2**62) is None
+        assert announced(octets, math.inf) is None
 
     def test_what_is_too_large_is_left(self) -> None:
         octets = header(BINARY, 1000)

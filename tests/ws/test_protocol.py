@@ -250,6 +250,93 @@ class TestWhatIsRefused:
             peer.protocol.next_fragment()
 
 
+class TestTheShortWay:
+    """`receive_message`, and whether the wire is drained."""
+
+    @pytest.mark.parametrize(
+        ("octets", "message"),
+        [(frame(TEXT, "é".encode()), "é"), (frame(BINARY, b"\0" * 300), bytes(300)), (frame(TEXT), "")],
+    )
+    def test_a_plain_message_is_given_at_once(self, octets: bytes, message: str | bytes) -> None:
+        protocol = WebSocketProtocol(WebSocketLimits())
+        assert protocol.drained
+        for _ in range(3):
+            assert protocol.receive_message(octets) == message
+            assert protocol.drained
+        assert protocol.next_event() is NEED_DATA
+
+    def test_what_is_behind_it_is_kept(self) -> None:
+        protocol = WebSocketProtocol(WebSocketLimits())
+        assert protocol.receive_message(frame(TEXT, b"1") + frame(TEXT, b"2") + frame(PING) + frame(TEXT)[:3]) == "1"
+        assert not protocol.drained
+        assert protocol.receive_message(frame(TEXT)[3:]) is None  # it is not at the front
+        assert [protocol.next_event() for _ in range(4)] == [Message("2"), Ping(b""), Message(""), NEED_DATA]
+        assert protocol.drained
+        assert protocol.receive_message(frame(TEXT, b"3")) == "3"
+
+    @pytest.mark.parametrize(
+        ("octets", "event"),
+        [
+            (frame(PING, b"p"), Ping(b"p")),
+            (frame(CLOSE), Close(1005, "")),
+            (frame(TEXT, b"abc")[:-1], NEED_DATA),
+            (frame(TEXT, b"a", fin=False), NEED_DATA),
+            (b"", CLOSED),
+        ],
+    )
+    def test_all_else_is_left_to_the_long_way(self, octets: bytes, event: Event) -> None:
+        protocol = WebSocketProtocol(WebSocketLimits())
+        assert protocol.receive_message(octets) is None
+        assert not protocol.drained
+        assert protocol.next_event() == event
+        assert protocol.drained is (event is NEED_DATA)
+
+    def test_an_error_is_found_there(self) -> None:
+        protocol = WebSocketProtocol(WebSocketLimits(max_message_size=2))
+        assert protocol.receive_message(frame(TEXT, b"abc")) is None
+        for _ in range(2):
+            with pytest.raises(WebSocketError, match="larger than 2 octets"):
+                protocol.next_event()
+            assert not protocol.drained
+        assert protocol.receive_message(frame(TEXT, b"a")) is None
+
+    def test_within_a_message_and_behind_the_end_nothing_is_plain(self) -> None:
+        protocol = WebSocketProtocol(WebSocketLimits())
+        protocol.receive_data(frame(TEXT, b"a", fin=False))
+        assert protocol.next_event() is NEED_DATA
+        assert protocol.receive_message(frame(TEXT, b"b")) is None
+        with pytest.raises(WebSocketError):
+            protocol.next_event()
+        protocol = WebSocketProtocol(WebSocketLimits())
+        assert protocol.receive_message(frame(CLOSE)) is None
+        assert protocol.next_event() == Close(1005, "")
+        assert protocol.receive_message(frame(TEXT, b"late")) is None
+        assert protocol.next_event() is CLOSED
+
+    def test_where_extensions_were_agreed_upon_nothing_is(self) -> None:
+        protocol = WebSocketProtocol(WebSocketLimits(), [Rot13()])
+        assert protocol.receive_message(frame(TEXT, b"Uryyb")) is None
+        assert protocol.next_event() == Message("Hello")
+
+
+class TestStepByStep:
+    def test_a_step_for_each_frame(self) -> None:
+        """For whoever shares the time with others."""
+        octets = frame(TEXT, b"a", fin=False) + frame(CONTINUATION, b"b", fin=False) * 2 + frame(CONTINUATION, b"c")
+        protocol = WebSocketProtocol(WebSocketLimits())
+        protocol.receive_data(octets)
+        steps = [protocol.next_step() for _ in range(5)]
+        assert [step for step in steps if step is not None] == [Message("abbc"), NEED_DATA]
+        protocol.receive_data(octets + frame(CONTINUATION)[:1])
+        fragments = [protocol.next_step(fragments=True) for _ in range(5)]
+        assert [step.data for step in fragments if isinstance(step, Fragment)] == ["a", "b", "b", "c"]
+
+    def test_empty_fragments_are_a_step_each_too(self) -> None:
+        protocol = WebSocketProtocol(WebSocketLimits())
+        protocol.receive_data(frame(TEXT, fin=False) + frame(CONTINUATION, fin=False) * 3)
+        assert [protocol.next_step(fragments=True) for _ in range(5)] == [None, None, None, None, NEED_DATA]
+
+
 class TestWork:
     """What a peer can make us do is in proportion to what it sends."""
 

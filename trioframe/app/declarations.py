@@ -144,7 +144,7 @@ class Declarations:
                 methods=frozenset(method.upper() for method in methods),
                 name=name or str(getattr(handler, "__name__", type(handler).__name__)),
                 handler=handler,
-                host=(host,) if isinstance(host, str) else tuple(host or ()),
+                host=() if host is None else _each(host),
                 version=version,
                 strict_slashes=strict_slashes,
                 stream=stream,
@@ -223,9 +223,9 @@ class Declarations:
           options: those of `add_route`; `timeout` is for the handshake.
         """
         spoken = WebSocketOptions(
-            tuple(subprotocols), None if origins is None else tuple(origins), deflate, max_size, cancel_on_close
+            _each(subprotocols), None if origins is None else _each(origins), deflate, max_size, cancel_on_close
         )
-        return self.route(uri, websocket=spoken, **options)
+        return self.route(uri, ("GET",), websocket=spoken, **options)
 
     def exception(self, *types: type[BaseException]) -> Callable[[F], F]:
         """Decorates a handler of exceptions: called with `(request, exception)`.
@@ -412,3 +412,8 @@ class Declarations:
         lives in a task of its own, so it may open nurseries around its ``yield``.
         """
         return self.around("server.lifecycle")(function)
+
+
+def _each(given: str | Iterable[str]) -> tuple[str, ...]:
+    """A lone string is one of its kind, and no sequence of letters."""
+    return (given,) if isinstance(given, str) else tuple(given)

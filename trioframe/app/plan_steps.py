@@ -63,23 +63,32 @@ def _course(app: App, planned: PlannedRoute) -> Iterator[Step]:
     yield from _middleware(app, "request", [middleware.function for middleware in chain.request])
     yield from (_step("around", around.phase, around.function) for around in chain.handler)
     yield from _receivers(app, "http.handler.before")
-    yield from _handler(app, planned)
-    yield from _receivers(app, "http.handler.after")
-    yield from _middleware(app, "response", [middleware.function for middleware in chain.response])
-    yield from _receivers(app, "http.lifecycle.response")
-    yield from _receivers(app, "http.lifecycle.send")
+    if planned.route.websocket is None:
+        where = "in its lifetime" if planned.call is planned.handler else "in a thread"
+        yield _step("handler", where, planned.handler)
+        yield from _receivers(app, "http.handler.after")
+        yield from _response(app, planned)
+    else:
+        yield from _websocket(app, planned)
     for action in _ENDS:
         yield from _receivers(app, f"http.lifecycle.{action}")
 
 
-def _handler(app: App, planned: PlannedRoute) -> Iterator[Step]:
-    if planned.route.websocket is None:
-        yield _step("handler", "in its lifetime" if planned.call is planned.handler else "in a thread", planned.handler)
-        return
+def _response(app: App, planned: PlannedRoute) -> Iterator[Step]:
+    yield from _middleware(app, "response", [middleware.function for middleware in planned.chain.response])
+    yield from _receivers(app, "http.lifecycle.response")
+    yield from _receivers(app, "http.lifecycle.send")
+
+
+def _websocket(app: App, planned: PlannedRoute) -> Iterator[Step]:
     yield from _receivers(app, "websocket.handler.before")
     yield _step("handler", "of a WebSocket", planned.handler)
-    for event in ("connection.open", "handler.after", "handler.exception", "connection.close"):
-        yield from _receivers(app, f"websocket.{event}")
+    yield from _response(app, planned)  # the 101, when the handler accepts
+    yield from _receivers(app, "websocket.connection.open")
+    yield from _receivers(app, "websocket.handler.after")
+    yield from _receivers(app, "websocket.handler.exception")
+    yield from _receivers(app, "http.handler.after")
+    yield from _receivers(app, "websocket.connection.close")
 
 
 def _middleware(app: App, kind: str, functions: list[Callable[..., Any]]) -> Iterator[Step]:

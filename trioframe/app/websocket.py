@@ -20,9 +20,10 @@ It must not know frames.  It is imported for apps that have a WebSocket, as othe
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from inspect import isawaitable
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from ..config import Config
@@ -56,6 +57,9 @@ if TYPE_CHECKING:
 __all__ = ["Session", "mistakes_in", "websocket_endpoint"]
 
 
+_NONE: Mapping[str, Any] = MappingProxyType({})  # of many idle WebSockets, each would hold a dictionary of its own
+
+
 def websocket_endpoint(route: Route, options: WebSocketOptions, config: Config) -> Callable[..., Awaitable[Any]]:
     """What the dispatcher awaits in the place of the handler of a WebSocket."""
     size = config.WEBSOCKET_MAX_SIZE if options.max_size is None else options.max_size
@@ -73,7 +77,7 @@ def websocket_endpoint(route: Route, options: WebSocketOptions, config: Config) 
         offer = read_offer(request.exchange.head)
         check_origin(offer, options.origins)
         session = request.session = Session(request, offer, options, terms)
-        return session.run(route.handler, params)
+        return session.run(route.handler, params or _NONE)
 
     return serve_websocket
 
@@ -99,22 +103,19 @@ def mistakes_in(route: Route, options: WebSocketOptions) -> list[Mistake]:
 class Session:
     """One WebSocket and its request."""
 
-    __slots__ = ("_agreed", "_hooks", "_is_closed", "_offer", "_owes_after", "_request", "websocket")
+    __slots__ = ("_cancel_on_close", "_hooks", "_is_closed", "_owes_after", "_request", "websocket")
 
     def __init__(self, request: Request, offer: Offer, options: WebSocketOptions, terms: WebSocketTerms) -> None:
         self._request = request
-        self._offer = offer
         self._hooks = request.app.websocket_hooks
-        self._agreed: tuple[Extension, ...] = ()
         self._owes_after = False  # the end of the handler is still to be told
         self._is_closed = False
+        self._cancel_on_close = terms.cancel_on_close
         deflated = deflate.agree(offer.extensions, terms.limits) if options.deflate else None
-        if deflated is not None:
-            self._agreed = (deflated[0],)
         self.websocket = WebSocket(
             request.exchange,
             terms,
-            self._accept,
+            partial(self._accept, offer, () if deflated is None else (deflated[0],)),
             opened=None if self._hooks.opened is None else partial(self._tell, self._hooks.opened),
             subprotocol=choose_subprotocol(offer, options.subprotocols),
             extensions=() if deflated is None else (deflated[1],),
@@ -122,10 +123,11 @@ class Session:
 
     # --- within the lifetime -----------------------------------------------------------------------------------------
 
-    async def run(self, handler: Callable[..., Awaitable[Any]], params: dict[str, Any]) -> Any:
+    async def run(self, handler: Callable[..., Awaitable[Any]], params: Mapping[str, Any]) -> Any:
         """Run the handler; what is left to be answered in HTTP, None if nothing is."""
         websocket, request = self.websocket, self._request
-        request.exchange.lifetime.pardon = self._is_its_end
+        lifetime = request.exchange.lifetime
+        lifetime.pardon = self._is_its_end
         await self._tell(self._hooks.before)
         self._owes_after = True
         websocket.expect_refusal()
@@ -148,6 +150,8 @@ class Session:
                     "more: return a response only before the WebSocket is accepted"
                 )
             websocket.refuse()
+        if self._cancel_on_close and websocket.closed and lifetime.on_disconnect == "cancel":
+            lifetime.cancel_children()  # which the end that the handler was told of has not reached
         if self._hooks.after is not None:
             with request.shielded(request.app.config.RESPONSE_TIMEOUT):
                 await self._leave(None)
@@ -158,7 +162,7 @@ class Session:
         is_group = self.websocket.closed and isinstance(error, BaseExceptionGroup)
         return is_group and cast("BaseExceptionGroup[Any]", error).split(WebSocketClosed)[1] is None
 
-    async def _accept(self, headers: HeaderInput) -> Switched:
+    async def _accept(self, offer: Offer, extensions: Sequence[Extension], headers: HeaderInput) -> Switched:
         request, exchange = self._request, self._request.exchange
         fields = MutableHeaders(headers)
         if request.course is not None:
@@ -168,7 +172,7 @@ class Session:
                 raise WebSocketClosed(CloseCode.ABNORMAL_CLOSURE, "refused by a middleware")
             fields = response.headers
         websocket = self.websocket
-        lines = accept(self._offer, subprotocol=websocket.subprotocol, extensions=self._agreed, headers=fields.raw)
+        lines = accept(offer, subprotocol=websocket.subprotocol, extensions=extensions, headers=fields.raw)
         return await exchange.switch(lines)
 
     # --- behind it ---------------------------------------------------------------------------------------------------

@@ -115,6 +115,7 @@ class Exchange(ABC):
       on_drain: called, with nothing to wait for, when the server begins to drain; None for nobody.
       close_code: how the WebSocket ended that this became, for the log; None as long as it has not.
       at_end: called, in order and in no scope, when the request is over, however it has ended; must not raise.
+      now: `trio.current_time`.
       continuation: what is left to do outside the standing scope.  Set by a handler that left because of
         `Lifetime.unwinding`; awaited once, by the connection.
     """
@@ -135,6 +136,10 @@ class Exchange(ABC):
         self.conn = conn
         self.lifetime = lifetime
         self.started_at = trio.current_time()
+
+    @property
+    def now(self) -> Callable[[], float]:
+        return trio.current_time
 
     @property
     def over(self) -> bool:

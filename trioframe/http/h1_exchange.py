@@ -60,6 +60,10 @@ class H1Exchange(Exchange):
         return f"<{self.head.method} {self.head.target.decode('ascii', 'backslashreplace')}>"
 
     @property
+    def now(self) -> Callable[[], float]:
+        return self._connection.now
+
+    @property
     def over(self) -> bool:
         return self._connection.exchange is not self
 

@@ -15,6 +15,7 @@ could understand differently, so a head that h11 takes is refused here when
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from ..errors import RemoteProtocolError
@@ -36,6 +37,17 @@ _REQUEST_LINE: Final = re.compile(
 ).fullmatch
 
 _TRANSFER_ENCODING: Final = re.compile(rb"\r\ntransfer-encoding:([^\r]*)", re.IGNORECASE).findall
+
+# Most of this is said by everybody whose head comes here, which a WebSocket holds for as long as it lives.
+_COMMON: Final = {
+    octets: octets
+    for octets in (
+        *(b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"connection", b"cookie", b"host"),
+        *(b"origin", b"pragma", b"sec-websocket-extensions", b"sec-websocket-key", b"sec-websocket-protocol"),
+        *(b"sec-websocket-version", b"upgrade", b"user-agent"),
+        *(b"13", b"Upgrade", b"websocket"),
+    )
+}
 
 _MEANINGFUL: Final = frozenset({b"connection", b"content-length", b"expect", b"host", b"transfer-encoding", b"upgrade"})
 
@@ -108,7 +120,9 @@ def parse_head(block: bytes, limits: H1Limits) -> RequestHead:
         raise RemoteProtocolError("folded header line")
     _check_transfer_encoding(block)
     event = _ask_h11(block)
-    return _interpret(line, tuple(event.headers))
+    return _interpret(
+        line, tuple((_COMMON.get(name, name), _COMMON.get(value, value)) for name, value in event.headers)
+    )
 
 
 def _check_transfer_encoding(block: bytes) -> None:
@@ -157,7 +171,7 @@ def _interpret(line: RequestLine, headers: RawHeaders) -> RequestHead:
     connection = _members(fields, b"connection")
     upgrade = _members(fields, b"upgrade") if modern and b"upgrade" in connection else ()
     return RequestHead(
-        method=line.method.decode(),
+        method=sys.intern(line.method.decode()),
         target=line.target,
         raw_path=target.raw_path,
         query_string=target.query_string,
@@ -166,7 +180,7 @@ def _interpret(line: RequestLine, headers: RawHeaders) -> RequestHead:
         version=line.version,
         content_length=content_length,
         expect_continue=modern and _expects_continue(fields) and content_length != 0,
-        upgrade=upgrade[0] if upgrade else b"",
+        upgrade=_COMMON.get(upgrade[0], upgrade[0]) if upgrade else b"",
         # RFC 9112 section 9.3: "close" wins; otherwise 1.1 persists, and 1.0 if it asks to.
         keep_alive=b"close" not in connection and (modern or b"keep-alive" in connection),
     )

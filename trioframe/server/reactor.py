@@ -332,8 +332,8 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
             self._sending = False
 
     async def send_eof(self) -> None:
+        await trio.lowlevel.checkpoint()  # in front of the turn, which whoever sends meanwhile would find taken
         with self._sole_sender():
-            await trio.lowlevel.checkpoint()
             self._send_eof()
 
     def _send_eof(self) -> None:

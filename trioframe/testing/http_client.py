@@ -54,11 +54,12 @@ class Client(httpx2.AsyncClient):
       connections: the client's end of each connection it has made, the newest last; to be reset, stopped and so on.
     """
 
-    def __init__(self, network: Network, **options: Any) -> None:
+    def __init__(self, network: Network, patience: float, **options: Any) -> None:
         # The environment may know proxies, and the way to the app leads through none.
         super().__init__(transport=_Transport(network), trust_env=False, **options)
         self.connections: list[FaultyStream] = network.connections
         self._network = network
+        self._patience = patience
 
     def websocket(  # type: ignore[override]
         self,
@@ -104,6 +105,7 @@ class Client(httpx2.AsyncClient):
             self,
             self._network,
             url,
+            patience=self._patience,
             subprotocols=subprotocols,
             headers=headers,
             message_queue_size=message_queue_size,
@@ -120,13 +122,9 @@ async def open_client(
     with errors if raise_errors else nullcontext():
         async with (
             serving(app, errors) as serve,
-            open_network(
-                serve,
-                errors=errors,
-                leave_timeout=app.config.GRACEFUL_SHUTDOWN_TIMEOUT,
-                buffer_size=buffer_size,
-            ) as network,
-            Client(network, base_url=base_url, **options) as client,
+            # The server drains, and waits for what has to be waited for.
+            open_network(serve, errors=errors, leave_timeout=0, buffer_size=buffer_size) as network,
+            Client(network, app.config.GRACEFUL_SHUTDOWN_TIMEOUT, base_url=base_url, **options) as client,
         ):
             yield client
     if (error := errors.take()) is not None:

@@ -56,7 +56,7 @@ class Network:
         """Wait until the server is done with a connection."""
         await self._served[stream].wait()
 
-    async def _serve_one(self, theirs: trio.abc.Stream, served: trio.Event) -> None:
+    async def _serve_one(self, theirs: trio.abc.HalfCloseableStream, served: trio.Event) -> None:
         try:
             await self._serve(theirs)
         finally:

@@ -205,9 +205,9 @@ async def connect(app: App, *, buffer_size: int = BUFFER_SIZE) -> AsyncIterator[
     Raises:
       CompileError: the app has mistakes.
     """
-    timeout = app.config.GRACEFUL_SHUTDOWN_TIMEOUT
     async with (
         serving(app, ErrorLog()) as serve,
-        open_network(serve, leave_timeout=timeout, buffer_size=buffer_size) as network,
+        # The server drains, and waits for what has to be waited for.
+        open_network(serve, leave_timeout=0, buffer_size=buffer_size) as network,
     ):
         yield Peer(network.connect())

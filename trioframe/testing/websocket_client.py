@@ -29,7 +29,6 @@ from wsproto.utilities import LocalProtocolError
 from ..http.closing import close_now
 from ..server.linger import discard
 from .faults import FaultyStream
-from .memory import MemoryStream
 from .network import Network, plain_nursery
 
 __all__ = ["open_websocket"]
@@ -43,6 +42,7 @@ async def open_websocket(
     network: Network,
     url: str,
     *,
+    patience: float,
     headers: Any,
     subprotocols: Iterable[str],
     message_queue_size: int,
@@ -50,7 +50,9 @@ async def open_websocket(
 ) -> AsyncIterator[WebSocketConnection]:
     """See `trioframe.testing.http_client.Client.websocket`."""
     request = await _head(client, url, headers)
-    stream = _Stream(network.connect())
+    connection = network.connect()
+    stream = _Stream(connection)
+    leave = partial(_leave, stream, partial(network.wait_served, connection), patience)
     begin = partial(
         wrap_client_stream,
         # Declared for sockets, and documented for any stream.
@@ -69,9 +71,9 @@ async def open_websocket(
             try:
                 yield websocket
             except ConnectionClosed:
-                await _leave(websocket, stream, network.leave_timeout)
+                await leave(websocket)
                 raise
-            await _leave(websocket, stream, network.leave_timeout)
+            await leave(websocket)
             nursery.cancel_scope.cancel(reason="the block of the WebSocket has ended")
     except (ConnectionClosed, HandshakeError) as exc:
         if (error := network.errors.take()) is not None:
@@ -118,14 +120,16 @@ async def _run(
         stream.end()
 
 
-async def _leave(websocket: WebSocketConnection, stream: _Stream, patience: float) -> None:
+async def _leave(
+    stream: _Stream, wait_served: Callable[[], Awaitable[None]], patience: float, websocket: WebSocketConnection
+) -> None:
     stream.leaving = True
     with trio.move_on_after(patience):
         if stream.is_read:  # else no answer would come
             with stream.until_it_ends():
                 await websocket.aclose()
         await stream.aclose()
-        await stream.wait_server_closed()
+        await wait_served()
 
 
 class _Stream(trio.abc.Stream):
@@ -183,7 +187,3 @@ class _Stream(trio.abc.Stream):
     async def aclose(self) -> None:
         self.end()
         await self._stream.aclose()
-
-    async def wait_server_closed(self) -> None:
-        """Wait until the server has done with this connection."""
-        await cast(MemoryStream, self._stream.stream).wait_other_closed()

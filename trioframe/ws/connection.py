@@ -24,9 +24,9 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Never
+from typing import NamedTuple, Never
 
 import trio
 from wsproto.extensions import Extension
@@ -57,6 +57,13 @@ class Broken(WebSocketClosed, trio.BrokenResourceError):
     """Nothing can be sent any more, or the connection was lost."""
 
 
+class HangingUp(NamedTuple):
+    """A task that ends the connection while the handler goes on."""
+
+    scope: trio.CancelScope
+    done: trio.Event
+
+
 class Connection(Reading):
     """The inner half of a `WebSocket`; a `PeerListener`.
 
@@ -71,7 +78,6 @@ class Connection(Reading):
         "_ended",
         "_finishing",
         "_hanging_up",
-        "_hung_up",
         "_occupants",
         "_own_ping",
         "_pinged_at",
@@ -91,8 +97,7 @@ class Connection(Reading):
         self._told_peer = False  # why it was given up
         self._ended: trio.Event | None = None
         self._finishing = False  # the handler has ended
-        self._hung_up: trio.Event | None = None
-        self._hanging_up = trio.CancelScope()
+        self._hanging_up: HangingUp | None = None
         exchange.at_end = (*exchange.at_end, self._detach)
 
     # --- the beginning, and the end of all ---------------------------------------------------------------------------
@@ -115,9 +120,8 @@ class Connection(Reading):
         exchange, transport = self._exchange, switched.transport
         self._state = ACCEPT[self._state]
         self._transport = transport
-        self._receive_some = transport.receive_some
         self._buffer_size = switched.buffer_size
-        self._outbox = Outbox(switched.writer, exchange.spawn, self._lose)
+        self._outbox = Outbox(switched.writer, exchange, self._lose)
         self._heard_at = self._now()
         self._alarm.deadline = self._heard_at + self._terms.ping_interval
         if switched.leftover:
@@ -157,16 +161,21 @@ class Connection(Reading):
             self._keep_alive()
         elif self._state is State.CONNECTING:
             if exchange.lifetime.running and not exchange.responded:
-                exchange.lifetime.nursery.start_soon(self.accept_silently)
+                with suppress(RuntimeError):  # its tasks were cancelled: the handler accepts by itself, or ends
+                    exchange.lifetime.nursery.start_soon(self.accept_silently)
         elif self._state in OVER:
-            self._hung_up = trio.Event()
-            exchange.spawn(self._hang_up)
+            deadline = self._now() + self._terms.linger_timeout
+            self._hanging_up = HangingUp(trio.CancelScope(deadline=deadline), trio.Event())
+            exchange.spawn(partial(self._hang_up, self._hanging_up))
         else:
             self._lose()
 
     def _keep_alive(self) -> None:
         now, terms = self._now(), self._terms
-        if self._was_heard:
+        if self._outbox.busy:  # a ping would be late for whoever reads slowly; how slowly it may, the writer sees to
+            self._pinged_at = None
+            self._alarm.deadline = now + terms.ping_interval
+        elif self._was_heard or self._paused:  # nobody could see the pong then; but a ping finds out if the peer has gone
             self._pinged_at = None
             if (quiet_until := self._heard_at + terms.ping_interval) > now:
                 self._alarm.deadline = quiet_until
@@ -179,9 +188,6 @@ class Connection(Reading):
             self._outbox.send_soon(self._wire.send_ping(self._own_ping))
         elif now < self._pong_due:
             self._alarm.deadline = min(self._pong_due, now + terms.ping_interval)
-        elif self._paused:  # nobody could see the pong; but the next ping may find out that the peer has gone
-            self._pinged_at = None
-            self._alarm.deadline = now + terms.ping_interval
         else:
             self._exchange.spawn(self._doubt)
 
@@ -324,17 +330,15 @@ class Connection(Reading):
                 self._ended = trio.Event()
             await self._ended.wait()
 
-    async def _hang_up(self) -> None:
+    async def _hang_up(self, hanging_up: HangingUp) -> None:
         """The peer waits for the end of the connection, and the handler goes on (RFC 6455 section 7.1.1)."""
         try:
-            with self._hanging_up:
-                self._hanging_up.deadline = self._now() + self._terms.linger_timeout
+            with hanging_up.scope:
                 await self._outbox.settled()
                 await self._transport.linger()
         finally:
             await close_now(self._transport)  # the handler may go on for long
-            if self._hung_up is not None:
-                self._hung_up.set()
+            hanging_up.done.set()
 
     # --- told by the transport ---------------------------------------------------------------------------------------
 

@@ -79,7 +79,7 @@ def announced(data: bytes | bytearray, largest: float) -> LongMessage | None:
             return None
     elif size == LONGER:
         size, start = int.from_bytes(data[2:10]), 14
-        if size <= LONGEST:
+        if size <= LONGEST or size >> 63:  # below zero, says the law
             return None
     elif size < 0:
         return None

@@ -21,11 +21,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Protocol
 
 import trio
 
 from ..errors import RequestCancelled
-from ..http.request_nursery import Spawn
 from ..http.writer import Writer
 
 __all__ = ["Outbox"]
@@ -34,12 +34,18 @@ __all__ = ["Outbox"]
 WORK_PER_FRAME = 4096  # bytes that a frame counts for beyond its own, as it costs more than to copy them
 
 
+class Spawner(Protocol):
+    """Starts tasks of the connection; an `Exchange` does."""
+
+    def spawn(self, async_fn: Callable[[], Awaitable[object]], /) -> None: ...
+
+
 class Outbox:
     """The sending side of one WebSocket.
 
     Parameters:
       writer: where frames go.
-      spawn: starts a task of the connection.
+      spawner: starts tasks of the connection.
       broke: called when nothing can be sent any more; must not raise.
 
     Attributes:
@@ -55,7 +61,7 @@ class Outbox:
         "_changed",
         "_owed",
         "_owed_pong",
-        "_spawn",
+        "_spawner",
         "_turn",
         "_writer",
         "busy",
@@ -65,15 +71,15 @@ class Outbox:
         "writing",
     )
 
-    def __init__(self, writer: Writer, spawn: Spawn, broke: Callable[[], None]) -> None:
+    def __init__(self, writer: Writer, spawner: Spawner, broke: Callable[[], None]) -> None:
         self._writer = writer
-        self._spawn = spawn
+        self._spawner = spawner
         self._broke = broke
         self._turn: trio.StrictFIFOLock | None = None
         self._changed: trio.lowlevel.ParkingLot | None = None
-        self._owed: list[bytes] = []
+        self._owed: tuple[bytes, ...] = ()
         self._owed_pong = b""
-        self.waiting: list[trio.lowlevel.Task] = []
+        self.waiting: tuple[trio.lowlevel.Task, ...] = ()
         self.busy = False
         self.sent = 0
         self.worked = 0
@@ -126,11 +132,11 @@ class Outbox:
     @contextmanager
     def _waiting(self) -> Iterator[None]:
         task = trio.lowlevel.current_task()
-        self.waiting.append(task)
+        self.waiting = (*self.waiting, task)
         try:
             yield
         finally:
-            self.waiting.remove(task)
+            self.waiting = tuple(other for other in self.waiting if other is not task)
 
     async def write(self, frame: Callable[[], bytes]) -> None:
         """Send a frame of a message, in its turn.
@@ -162,7 +168,7 @@ class Outbox:
     def send_soon(self, frame: bytes) -> None:
         """Send a control frame now, or behind the frame that is on its way."""
         if self.busy:
-            self._owed.append(frame)
+            self._owed = (*self._owed, frame)
         else:
             self._send_now(frame)
 
@@ -181,7 +187,7 @@ class Outbox:
             return
         if rest is not None:
             self.busy = True  # from now on, though the task begins later
-            self._spawn(partial(self._write_alone, rest))
+            self._spawner.spawn(partial(self._write_alone, rest))
 
     # --- the wire ----------------------------------------------------------------------------------------------------
 
@@ -197,8 +203,7 @@ class Outbox:
             await self._writer.write(rest)
             while self._owed or self._owed_pong:
                 owed = b"".join([self._owed_pong, *self._owed])
-                self._owed_pong = b""
-                self._owed.clear()
+                self._owed_pong, self._owed = b"", ()
                 self.sent += len(owed)
                 await self._writer.write(owed)
         finally:

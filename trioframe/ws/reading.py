@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final, Literal
 
@@ -74,7 +74,6 @@ class Reading(ABC):
         "_queue",
         "_queued_size",
         "_reading_on",
-        "_receive_some",
         "_receiving",
         "_skipping",
         "_state",
@@ -85,7 +84,6 @@ class Reading(ABC):
     )
     # From the moment that it is open:
     _transport: Transport
-    _receive_some: Callable[[int], Awaitable[bytes]]
     _buffer_size: int
     _outbox: Outbox
     _heard_at: float  # when something was last received
@@ -95,7 +93,7 @@ class Reading(ABC):
         self._terms = terms
         self._state = State.CONNECTING
         self._wire = WebSocketProtocol(terms.limits, extensions)
-        self._now = trio.lowlevel.current_clock().current_time
+        self._now = exchange.now
         self._receiving = False  # a task receives
         self._unseen = False  # something came meanwhile, of which that task may not know
         self._fragmenting = False  # the message that comes is taken in fragments
@@ -228,7 +226,7 @@ class Reading(ABC):
                 return True
             if event is not None:
                 self._enqueue(event)
-                if self._paused:
+                if self._paused or self._state in OVER:  # an answer may have found out that the peer has gone
                     return False
                 if len(event.data) > MUCH:
                     return True

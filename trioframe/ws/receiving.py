@@ -48,8 +48,7 @@ class Receiving(Connection):
         """
         return await self._recv()
 
-    async def _recv(self, *, iterating: bool = False) -> str | bytes:
-        # In one piece, and so in one coroutine: this is where most WebSockets wait most of the time.
+    async def _recv(self, *, iterating: bool = False) -> str | bytes:  # noqa: PLR0912 - in one piece, as most wait here
         if self._receiving:
             raise trio.BusyResourceError("another task is receiving from this WebSocket")
         if self._stream is not None:
@@ -61,7 +60,7 @@ class Receiving(Connection):
             if self._queue or self._state is not _OPEN or not self._wire.drained:
                 return (await self._take()).data
             try:
-                data = await self._receive_some(self._buffer_size)
+                data = await self._transport.receive_some(self._buffer_size)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 self._break_off()
             self._heard_at = self._now()
@@ -127,7 +126,7 @@ class Receiving(Connection):
     async def _receive(self) -> bytes:
         """Wait for what the peer sends next."""
         try:
-            data = await self._receive_some(self._buffer_size)
+            data = await self._transport.receive_some(self._buffer_size)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._break_off()
         self._heard_at = self._now()

@@ -33,8 +33,8 @@ __all__ = ["Accept", "WebSocket"]
 
 Accept = Callable[[Any], Awaitable[Switched]]
 
-# What a WebSocket may send, where it need not wait, before others have their turn: some messages that are small.  To let
-# them have it behind each one would cost as much as to send it.
+# What a WebSocket may send, where it need not wait, before others have their turn: some messages that are small.  To
+# let them have it behind each one would cost as much as to send it.
 WORK_PER_TURN = 64 * 1024  # bytes
 
 _OPEN = State.OPEN
@@ -129,8 +129,10 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
             finally:
                 self._opening.set()
                 self._opening = None
-            if self._opened is not None:
-                await self._opened()
+            opened = self._opened
+            del self._accept, self._opened  # of many that wait, each would hold what only the handshake needs
+            if opened is not None:
+                await opened()
         elif not self.accepted:
             self._raise_closed()
 
@@ -334,13 +336,13 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
         await self._wait_ended()
         with trio.move_on_after(self._terms.close_timeout):
             await self._outbox.settled()
-            if self._hung_up is not None:
-                await self._hung_up.wait()
+            if self._hanging_up is not None:
+                await self._hanging_up.done.wait()
         if self._outbox.busy:
             self._lose()
-        if self._hung_up is not None:  # nobody else may use the transport, and from now on the connection does
-            self._hanging_up.cancel()
-            await self._hung_up.wait()
+        if self._hanging_up is not None:  # nobody else may use the transport, and from now on the connection does
+            self._hanging_up.scope.cancel()
+            await self._hanging_up.done.wait()
         if self._state is State.CLOSED or self._told_peer:
             self._exchange.finished = True
         else:
