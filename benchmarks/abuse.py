@@ -1,8 +1,8 @@
 """Attacks a server, and measures from outside what that does to it.
 
-    python benchmarks/abuse.py                         everything, each attack on a server of its own: some 9 minutes
+    python benchmarks/abuse.py                         everything, each attack on a server of its own: 15 minutes
     python benchmarks/abuse.py slowloris pipeline      these
-    python benchmarks/abuse.py --quick                 everything with short timeouts: a minute
+    python benchmarks/abuse.py --quick                 everything with short timeouts: two minutes
     python benchmarks/abuse.py --list
     python benchmarks/abuse.py --port P --pid N NAME   a server that runs already on this machine; it serves abuse_app
 

@@ -97,3 +97,29 @@ async def test_and_who_ignores_that_the_client_leaves_is_not_cancelled(
         await visitor.leave()
         await trio.sleep(2)
     assert fate.how == "returned"
+
+
+@pytest.mark.parametrize(("ends", "on_disconnect"), [(True, "cancel"), (False, "ignore")])
+async def test_what_a_handler_has_started_is_cancelled_when_it_has_returned(
+    app: App, ends: bool, on_disconnect: Any, autojump_clock: MockClock
+) -> None:
+    ended: list[float] = []
+
+    async def child() -> None:
+        try:
+            await trio.sleep(1000)
+        finally:
+            ended.append(trio.current_time())
+
+    async def start(request: Any, ws: Any) -> None:
+        request.nursery.start_soon(child)
+        async for _ in ws:
+            pass
+
+    Fate(app, start, cancel_on_close=True, on_disconnect=on_disconnect)
+    async with visiting(app) as visitor:
+        await visitor.open()
+        await wait_all_tasks_blocked()
+        await visitor.leave()
+        await trio.sleep(1)
+        assert bool(ended) is ends

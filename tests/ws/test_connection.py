@@ -704,7 +704,7 @@ async def test_an_answer_to_a_close_that_nobody_reads_is_given_up(transport: str
     async with websocket(handler, transport, **CONFIG) as peer:
         await peer.send(close())
         await peer.served.wait()
-        assert trio.current_time() <= CLOSE_TIMEOUT + LINGER + 1
+        assert trio.current_time() <= CLOSE_TIMEOUT + 0.5
 
 
 # --- hanging up -------------------------------------------------------------------------------------------------------

@@ -218,6 +218,31 @@ async def test_for_each_message_that_is_received_another_one_is_read(transport: 
         assert await peer.read() == Frame(PONG, b"behind")
 
 
+async def test_room_in_size_is_given_back(autojump_clock: MockClock) -> None:
+    async with websocket(sleep, WEBSOCKET_MAX_SIZE=1000) as peer:
+        for _ in range(5):
+            await peer.send(*(text("a" * 300) for _ in range(5)))
+            await settled()
+            assert len(peer.ws._queue or ()) == 4
+            assert [await peer.ws.recv() for _ in range(5)] == ["a" * 300] * 5
+
+
+@on_each
+async def test_what_comes_while_a_task_ceases_to_receive_is_read_too(transport: str, autojump_clock: MockClock) -> None:
+    """It may come for that task, which does not take it any more; nobody tells of it twice."""
+    async with websocket(sleep, transport) as peer:
+        for number in range(20):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(peer.ws.recv)
+                await settled()
+                if number % 2:
+                    nursery.cancel_scope.cancel()
+                peer.send_nowait(ping(b"%d" % number))
+                nursery.cancel_scope.cancel()
+            assert await peer.read() == Frame(PONG, b"%d" % number)
+            assert trio.current_time() < 2
+
+
 async def test_what_one_read_has_brought_is_read_ahead_without_more_coming(autojump_clock: MockClock) -> None:
     """Who has received one message and does something else has not lost the rest of that read."""
     received: list[str | bytes] = []

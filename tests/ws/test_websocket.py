@@ -265,6 +265,20 @@ async def test_pings_are_answered_behind_a_frame_that_is_stuck(transport: str, a
 
 
 @on_each
+async def test_a_message_does_not_tear_a_control_frame_that_is_stuck(transport: str, autojump_clock: MockClock) -> None:
+    async with websocket(sleep, transport, buffer_size=50) as peer, trio.open_nursery() as nursery:
+        control = bytes([0x8A, 126]) + (60_000).to_bytes(2) + bytes(60_000)  # larger than any, to be stuck anywhere
+        stuck = 10
+        peer.ws._outbox.send_soon(control * stuck)
+        for message in ("1", pieces("2"), "3"):
+            nursery.start_soon(peer.ws.send, message)
+            await wait_all_tasks_blocked()
+        assert await peer.read_many(stuck) == [Frame(PONG, bytes(60_000))] * stuck
+        frames = await peer.read_many(4)
+        assert [frame.payload for frame in frames] == [b"1", b"2", b"", b"3"]
+
+
+@on_each
 async def test_a_peer_that_closes_while_a_frame_is_stuck(transport: str, autojump_clock: MockClock) -> None:
     """The frame leaves whole, and our close behind it; what waited is not sent."""
     errors: list[WebSocketClosed] = []

@@ -219,9 +219,15 @@ class Declarations:
           deflate: compress messages with clients that can.
           max_size: bytes of a message, decompressed; WEBSOCKET_MAX_SIZE by default.
           cancel_on_close: cancel the handler, as "disconnect", also when the client closes in order; but not if an
-            operation of `ws` says so.
-          options: those of `add_route`; `timeout` is for the handshake.
+            operation of `ws` says so.  When it has returned, what it has started in ``request.nursery`` is cancelled.
+          options: those of `add_route`, but for `methods` and `stream`; `timeout` is for the handshake.
+
+        Raises as `add_route`.
         """
+        if "stream" in options:
+            raise TypeError(
+                "a WebSocket has no option 'stream': the body of its request is read before its handler runs"
+            )
         spoken = WebSocketOptions(
             _each(subprotocols), None if origins is None else _each(origins), deflate, max_size, cancel_on_close
         )

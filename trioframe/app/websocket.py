@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from inspect import isawaitable
+from inspect import isasyncgenfunction, isawaitable, isgeneratorfunction
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -85,8 +85,11 @@ def websocket_endpoint(route: Route, options: WebSocketOptions, config: Config) 
 def mistakes_in(route: Route, options: WebSocketOptions) -> list[Mistake]:
     """What is wrong with the declaration of a WebSocket."""
     found = []
-    if callable(route.handler) and not is_async(route.handler):
+    handler, size = route.handler, options.max_size
+    if callable(handler) and not (is_async(handler) or isgeneratorfunction(handler) or isasyncgenfunction(handler)):
         found.append(f"the handler of the WebSocket at {route.uri!r} must be async")
+    if size is not None and (not isinstance(size, int | float) or not size >= 1):
+        found.append(f"max_size={size!r} is no size of a message: give a number of bytes, 1 or more, or math.inf")
     found += [
         f"{name!r} cannot be a subprotocol: it has to be a token, of letters, digits and some signs"
         for name in options.subprotocols
@@ -111,6 +114,8 @@ class Session:
         self._owes_after = False  # the end of the handler is still to be told
         self._is_closed = False
         self._cancel_on_close = terms.cancel_on_close
+        exchange = request.exchange
+        exchange.at_end = (*exchange.at_end, self._let_go)
         deflated = deflate.agree(offer.extensions, terms.limits) if options.deflate else None
         self.websocket = WebSocket(
             request.exchange,
@@ -192,6 +197,11 @@ class Session:
             await self._tell(self._hooks.after, exception=error)
             if error is not None and not isinstance(error, RequestCancelled):
                 await self._tell(self._hooks.exception, exception=error)
+
+    def _let_go(self) -> None:
+        """The request is over: hold it no longer, nor let it hold this."""
+        self._request.session = self._request.exchange.lifetime.pardon = None
+        del self.websocket
 
     async def _tell(self, hook: Hook | None, **context: object) -> None:
         if hook is not None:

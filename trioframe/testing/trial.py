@@ -212,8 +212,9 @@ class Trial:
 
     def record(self, exchange: Exchange) -> None:
         """See `trioframe.http.h1_connection.Observer`."""
-        self._statuses.append(exchange.status)
-        self._recorded.set()
+        if exchange.over:  # else it has become a WebSocket
+            self._statuses.append(exchange.status)
+            self._recorded.set()
 
     def rejected(self, conn: ConnInfo, error: RemoteProtocolError, status: int) -> None:
         """See `trioframe.http.h1_connection.Observer`."""

@@ -148,9 +148,11 @@ class Connection(Reading):
             self._wake()
         self._alarm.stop()
         if hasattr(self, "_outbox"):
+            self._outbox.detach()
             self._exchange.bytes_sent += self._outbox.sent
             self._exchange.close_code = self._close_code
             self._transport.when_readable(None)
+        self._exchange.at_end, self._exchange.on_drain = (), None  # which hold this
 
     # --- keeping the time --------------------------------------------------------------------------------------------
 
@@ -175,7 +177,9 @@ class Connection(Reading):
         if self._outbox.busy:  # a ping would be late for whoever reads slowly; how slowly it may, the writer sees to
             self._pinged_at = None
             self._alarm.deadline = now + terms.ping_interval
-        elif self._was_heard or self._paused:  # nobody could see the pong then; but a ping finds out if the peer has gone
+        elif (
+            self._was_heard or self._paused
+        ):  # nobody could see the pong then; but a ping finds out if the peer has gone
             self._pinged_at = None
             if (quiet_until := self._heard_at + terms.ping_interval) > now:
                 self._alarm.deadline = quiet_until

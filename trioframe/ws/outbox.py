@@ -85,6 +85,10 @@ class Outbox:
         self.worked = 0
         self.writing = False
 
+    def detach(self) -> None:
+        """Nobody is to be told any more: the request is over."""
+        self._broke = _tell_nobody
+
     # --- messages ----------------------------------------------------------------------------------------------------
 
     def write_nowait(self, frame: bytes) -> memoryview | None:
@@ -212,3 +216,7 @@ class Outbox:
                 self._broke()
             if self._changed is not None:
                 self._changed.unpark_all()
+
+
+def _tell_nobody() -> None:
+    """Whom to tell when the request is over."""
