@@ -20,8 +20,8 @@ help:
 	@echo 'make docs      serve the documentation on http://127.0.0.1:8001'
 	@echo 'make coverage  run the tests with branch coverage'
 	@echo 'make fuzz      search for what the fast lanes misread, two minutes; make fuzz FUZZ="-max_total_time=600" is longer'
-	@echo 'make abuse     attack the server and measure it, some 9 minutes; make abuse ATTACKS="--quick" is faster'
-	@echo 'make bench     measure it side by side with its peers, some 15 minutes; make bench BENCH="--quick" is faster'
+	@echo 'make abuse     attack the server and measure it, some 15 minutes; make abuse ATTACKS="--quick" is faster'
+	@echo 'make bench     measure it side by side with its peers, some 25 minutes; make bench BENCH="--quick" is faster'
 	@echo 'make autobahn  let the Autobahn|Testsuite judge its WebSockets; make autobahn WSTEST=path/to/wstest'
 	@echo 'make clean     remove everything that is generated, .venv too'
 

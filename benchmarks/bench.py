@@ -1,6 +1,6 @@
 """Measures trioframe and its peers in turn, in one run on one machine, and says how they compare.
 
-    make bench                                                     all; some 15 minutes
+    make bench                                                     all; some 25 minutes
     make bench BENCH="--quick"                                     all, briefly: does everything work?
     make bench BENCH="--only hello,json --peers sanic --rounds 3"  a part
     make bench BENCH="--write docs/performance.md"                 and put the tables into the documentation

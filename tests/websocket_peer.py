@@ -142,6 +142,7 @@ class WebSocketPeer:
       ws, request: what the handler was given.
       fate: what became of the handler: "runs", "returned", "raised", or "cancelled as ..." with the reason.
       error: what it raised.
+      opened: set when the WebSocket was accepted for it.
       ended: set when it has ended.
       served: set when its connection has.
     """
@@ -157,6 +158,7 @@ class WebSocketPeer:
         self.writes: list[bytes] = []
         self.fate = "runs"
         self.error: BaseException | None = None
+        self.opened = trio.Event()
         self.ended = trio.Event()
         self.ended_at = 0.0
         self.served = trio.Event()
@@ -299,6 +301,7 @@ async def websocket(
         try:
             if accept:
                 await ws.accept()
+                peer.opened.set()
             await handler(ws)
         except BaseException as exc:
             is_cancelled = isinstance(exc, trio.Cancelled)
@@ -325,6 +328,7 @@ async def websocket(
                 await peer.send(HANDSHAKE + early)
                 if accept:
                     await peer.read_head()
+                    await peer.opened.wait()
                 yield peer
                 nursery.cancel_scope.cancel(reason="the test is over")
             finally:

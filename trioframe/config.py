@@ -201,8 +201,8 @@ class Config(OptionTable):
         whole(1),
         16,
         "messages",
-        "How many wait for a handler that does something else, and together no more than WEBSOCKET_MAX_SIZE.  When "
-        "there is no room nothing more is read, and TCP slows the client.",
+        "How many wait for a handler that does something else; fewer if they take more memory than "
+        "WEBSOCKET_MAX_SIZE.  When there is no room nothing more is read, and TCP slows the client.",
     )
     WEBSOCKET_MAX_FRAGMENTS = Option(
         whole(1),

@@ -1,8 +1,9 @@
 """Somebody who behaves: asks for something small now and then, and notes how long the answer took.
 
-A program of its own, so that what it measures is the server's latency and not the attacker's.  It runs until its
-standard input ends, and then writes what it saw as JSON.  ``bystander.py HOST PORT CONNECTIONS INTERVAL FRESH``: so
-many connections are kept open, each asks every so many seconds, and if `FRESH` is 1 opens a new one each time as well.
+A program of its own, so that what it measures is the server's latency and not the attacker's.  It writes an empty line
+when all have asked once, runs until its standard input ends, and then writes what it saw as JSON.  ``bystander.py HOST
+PORT CONNECTIONS INTERVAL FRESH``: so many connections are kept open, each asks every so many seconds, and if `FRESH` is
+1 opens a new one each time as well.
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ class Bystander(threading.Thread):
         self.latencies: list[float] = []
         self.unanswered = 0
         self.kept: socket.socket | None = None
+        self.begun = threading.Event()
 
     def run(self) -> None:
         while not self.stop.is_set():
             self.measure(self.ask_kept)
             if self.fresh:
                 self.measure(self.ask_fresh)
+            self.begun.set()
             self.stop.wait(self.interval)
 
     def measure(self, ask: object) -> None:
@@ -82,6 +85,10 @@ def main() -> None:
     crowd = [Bystander((host, int(port)), float(interval), fresh == "1", stop) for _ in range(int(connections))]
     for bystander in crowd:
         bystander.start()
+    for bystander in crowd:
+        bystander.begun.wait(PATIENCE)
+    sys.stdout.write("\n")
+    sys.stdout.flush()
     sys.stdin.read()
     stop.set()
     for bystander in crowd:

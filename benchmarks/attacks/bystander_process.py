@@ -46,7 +46,8 @@ async def bystanders(
     # Not trio's: a cancellation would kill that process, and its report be lost.
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: ASYNC220
     try:
-        await trio.sleep(0.1)
+        assert process.stdout is not None
+        await trio.to_thread.run_sync(process.stdout.readline)
         yield report
     finally:
         with trio.CancelScope(shield=True):

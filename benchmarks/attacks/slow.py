@@ -218,7 +218,6 @@ async def unread(
 
     Who does not read does not see an end either, so it is the server that tells when they are gone.
     """
-    began = trio.current_time()
 
     async def one() -> None:
         async with connected(target, receive_buffer=4096) as connection:
@@ -230,14 +229,20 @@ async def unread(
     async with trio.open_nursery() as nursery:
         for _ in range(count):
             nursery.start_soon(one)
-        await trio.sleep(0.5)
-        left = count
-        while left and trio.current_time() - began < within + 5:
-            await trio.sleep(0.1)
-            left = await strangers(target)
-        seconds = trio.current_time() - began
+        figures = await left_alone(target, within)
         nursery.cancel_scope.cancel()
-    return [equal("not ended", left, 0), at_most("ended after", seconds, within, "s")]
+    return figures
+
+
+async def left_alone(target: Target, within: float) -> list[Figure]:
+    """When the server has let go of all attackers, who are connecting."""
+    began = trio.current_time()
+    await trio.sleep(0.5)
+    left = await strangers(target)
+    while left and trio.current_time() - began < within + 5:
+        await trio.sleep(0.1)
+        left = await strangers(target)
+    return [equal("not ended", left, 0), at_most("ended after", trio.current_time() - began, within, "s")]
 
 
 async def strangers(target: Target) -> int:

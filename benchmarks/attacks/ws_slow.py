@@ -14,7 +14,7 @@ from .attack import Bounds, Figure, at_most, attack, equal, fact
 from .connection import Connection, connected
 from .leaving import as_before, in_crowd, state
 from .polling import until
-from .slow import answered, drip, endings, gone, silence, strangers, together
+from .slow import answered, drip, endings, gone, left_alone, silence, together
 from .target import Target, started_server
 from .websocket import (
     BINARY,
@@ -160,7 +160,6 @@ async def ws_unanswered_close(target: Target) -> list[Figure]:
 async def ws_unread(target: Target) -> list[Figure]:
     """64 WebSockets read nothing of messages without end, 32 of echoes of what they send."""
     within = 4.0 if target.quick else 62.0
-    began = trio.current_time()
 
     async def one(number: int) -> None:
         path = (b"/ws/stream", b"/ws/stream", b"/ws/echo")[number % 3]
@@ -172,14 +171,9 @@ async def ws_unread(target: Target) -> list[Figure]:
     async with trio.open_nursery() as nursery:
         for number in range(96):
             nursery.start_soon(one, number)
-        await trio.sleep(0.5)
-        left = 96
-        while left and trio.current_time() - began < within + 5:
-            await trio.sleep(0.1)
-            left = await strangers(target)
-        seconds = trio.current_time() - began
+        figures = await left_alone(target, within)
         nursery.cancel_scope.cancel()
-    return [equal("not ended", left, 0), at_most("ended after", seconds, within, "s")]
+    return figures
 
 
 @attack(Bounds(memory=4))

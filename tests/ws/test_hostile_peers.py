@@ -330,5 +330,5 @@ async def test_who_is_told_to_stop_may_still_be_sending(transport: str, autojump
     async with websocket(echo, transport, WEBSOCKET_MAX_SIZE=1000) as peer:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(peer.send, binary(bytes(50_000)))
-            (only,) = await peer.read_to_end()
+            (only,) = await peer.read_to_end(stay=True)
         assert only.payload[:2] == closing(1009).payload

@@ -223,7 +223,7 @@ async def test_room_in_size_is_given_back(autojump_clock: MockClock) -> None:
         for _ in range(5):
             await peer.send(*(text("a" * 300) for _ in range(5)))
             await settled()
-            assert len(peer.ws._queue or ()) == 4
+            assert len(peer.ws._queue or ()) == 3  # a string is somewhat larger than its characters
             assert [await peer.ws.recv() for _ in range(5)] == ["a" * 300] * 5
 
 

@@ -360,16 +360,18 @@ async def test_a_send_that_is_cancelled_within_a_frame_cuts_the_connection(
 
 async def test_a_send_that_is_cancelled_behind_its_frame_cuts_it_too(autojump_clock: MockClock) -> None:
     """A control frame is stuck there."""
+    head_was_read = trio.Event()
 
     async def handler(ws: WebSocket) -> None:
+        await head_was_read.wait()
         with trio.move_on_after(1) as scope:
             await ws.send(bytes(146))
         assert scope.cancelled_caught
         with pytest.raises(Broken, match="1006"):
             await ws.send("never")
 
-    async with websocket(handler, accept=False, buffer_size=100) as peer:
-        await peer.read_head()
+    async with websocket(handler, buffer_size=100) as peer:
+        head_was_read.set()
         await wait_all_tasks_blocked()
         await peer.send(ping(bytes(90)))
         await wait_all_tasks_blocked()

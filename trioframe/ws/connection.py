@@ -177,9 +177,8 @@ class Connection(Reading):
         if self._outbox.busy:  # a ping would be late for whoever reads slowly; how slowly it may, the writer sees to
             self._pinged_at = None
             self._alarm.deadline = now + terms.ping_interval
-        elif (
-            self._was_heard or self._paused
-        ):  # nobody could see the pong then; but a ping finds out if the peer has gone
+        elif self._was_heard or self._paused:
+            # While nothing is read nobody could see a pong; but a ping finds out if the peer has gone.
             self._pinged_at = None
             if (quiet_until := self._heard_at + terms.ping_interval) > now:
                 self._alarm.deadline = quiet_until

@@ -20,6 +20,7 @@ It must not know how the WebSocket ends.
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
@@ -100,7 +101,7 @@ class Reading(ABC):
         self._skipping = False  # the rest of it is dropped
         self._held: Event | None = None  # was read, and waits
         self._queue: deque[Message | Fragment] | None = None
-        self._queued_size = 0  # characters or octets
+        self._queued_size = 0  # octets of memory
         self._paused = False  # the queue is full: nothing is read
         self._reading_on = False  # a task goes on with what was too much at once
         self._answers: Sequence[bytes] = ()  # pongs that are to be sent
@@ -251,7 +252,7 @@ class Reading(ABC):
         if self._queue is None:
             self._queue = deque()
         self._queue.append(event)
-        self._queued_size += len(event.data)
+        self._queued_size += sys.getsizeof(event.data)  # a character of text may take four
         full = len(self._queue) >= self._terms.max_queue
         self._paused = full or self._queued_size >= self._terms.limits.max_message_size
 
@@ -260,7 +261,7 @@ class Reading(ABC):
         if not self._queue:
             return None
         event = self._queue.popleft()
-        self._queued_size -= len(event.data)
+        self._queued_size -= sys.getsizeof(event.data)
         if self._paused:
             self._paused = False
             self._unseen = True  # so that who receives looks again when it leaves

@@ -44,7 +44,7 @@ class Receiving(Connection):
           WebSocketClosed: it has ended, and what came before has been received.
           trio.BusyResourceError: another task receives.
 
-        If cancelled, no message is lost.
+        If cancelled, no message is lost.  For the first operation see `accept` as well.
         """
         return await self._recv()
 
@@ -85,8 +85,8 @@ class Receiving(Connection):
     def recv_streaming(self) -> MessageStream:
         """``async for piece in ws.recv_streaming()`` is one message, in pieces as they come, whatever its size.
 
-        The pieces are of one type, and never cut within a character.  A message that is not read to its end is dropped:
-        with the next one that is received.  The limit of size holds as ever.
+        The pieces are of one type, and never cut within a character; only an empty message has an empty one.  A message
+        that is not read to its end is dropped, with the next one that is received.  The limit of size holds as ever.
 
         Raises, in the iteration, what `recv` does.  If cancelled, no piece is lost: go on iterating.
         """
@@ -194,11 +194,12 @@ class MessageStream:
       begun: whether some of it was taken.
     """
 
-    __slots__ = ("_ended", "_websocket", "begun")
+    __slots__ = ("_ended", "_gave", "_websocket", "begun")
 
     def __init__(self, websocket: Receiving) -> None:
         self._websocket = websocket
         self._ended = False
+        self._gave = False  # a piece
         self.begun = False
 
     def __aiter__(self) -> Self:
@@ -209,6 +210,7 @@ class MessageStream:
             event = await self._websocket.next_piece(self)
             self.begun = True
             self._ended = isinstance(event, Message) or event.final
-            if event.data:
+            if event.data or (self._ended and not self._gave):
+                self._gave = True
                 return event.data
         raise StopAsyncIteration
