@@ -199,9 +199,12 @@ class Session:
                 await self._tell(self._hooks.exception, exception=error)
 
     def _let_go(self) -> None:
-        """The request is over: hold it no longer, nor let it hold this."""
-        self._request.session = self._request.exchange.lifetime.pardon = None
+        """The request is over: nothing holds it any longer, nor does it hold this."""
+        request = self._request
+        self.websocket.detach()
         del self.websocket
+        request.session = request.exchange.lifetime.pardon = None
+        request.exchange.at_end = ()
 
     async def _tell(self, hook: Hook | None, **context: object) -> None:
         if hook is not None:

@@ -45,6 +45,7 @@ from .terms import WebSocketTerms
 
 __all__ = ["Broken", "Connection", "Ended"]
 
+HEADER_SIZE = 14  # octets of a frame's header, at most
 ACCEPT_PATIENCE = 1.0  # seconds a handler has to refuse the handshake, before it is taken to accept it
 PASSES = 5  # of the scheduler, in which what has come already is read, or sent, through however many tasks it goes
 
@@ -98,7 +99,6 @@ class Connection(Reading):
         self._ended: trio.Event | None = None
         self._finishing = False  # the handler has ended
         self._hanging_up: HangingUp | None = None
-        exchange.at_end = (*exchange.at_end, self._detach)
 
     # --- the beginning, and the end of all ---------------------------------------------------------------------------
 
@@ -120,7 +120,8 @@ class Connection(Reading):
         exchange, transport = self._exchange, switched.transport
         self._state = ACCEPT[self._state]
         self._transport = transport
-        self._buffer_size = switched.buffer_size
+        # So that a message of that size comes in one read, which is then known to have been all.
+        self._buffer_size = switched.buffer_size + HEADER_SIZE + 1
         self._outbox = Outbox(switched.writer, exchange, self._lose)
         self._heard_at = self._now()
         self._alarm.deadline = self._heard_at + self._terms.ping_interval
@@ -140,8 +141,8 @@ class Connection(Reading):
         self._state = LOSE[self._state]
         self._alarm.stop()
 
-    def _detach(self) -> None:
-        """The request is over, and with it all of this."""
+    def detach(self) -> None:
+        """The request is over, and with it all of this; to be called at its end, by whoever has made it."""
         if self._state not in OVER:
             self._note(CloseCode.ABNORMAL_CLOSURE, "")
             self._state = LOSE[self._state]
@@ -152,7 +153,7 @@ class Connection(Reading):
             self._exchange.bytes_sent += self._outbox.sent
             self._exchange.close_code = self._close_code
             self._transport.when_readable(None)
-        self._exchange.at_end, self._exchange.on_drain = (), None  # which hold this
+        self._exchange.on_drain = None  # which holds this
 
     # --- keeping the time --------------------------------------------------------------------------------------------
 

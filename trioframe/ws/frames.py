@@ -26,6 +26,8 @@ _FIN: Final = 0x80
 TEXT: Final = 0x81
 BINARY: Final = 0x82
 
+_MUCH: Final = 4096  # octets that cost more to copy than a view of them
+
 _MESSAGES: Final = frozenset({TEXT, BINARY})
 
 # The second octet: MASK, and the length, or what tells that two octets of length follow, or eight.
@@ -55,7 +57,8 @@ def recognise(data: bytes | bytearray, largest: float) -> tuple[str | bytes, int
     end = start + size
     if end > len(data) or size > largest:
         return None
-    payload = unmask(data[start:end], data[start - 4 : start])
+    masked = data[start:end] if size < _MUCH else memoryview(data)[start:end]
+    payload = unmask(masked, data[start - 4 : start])
     if first == BINARY:
         return payload, end
     try:

@@ -13,6 +13,7 @@ It must not know the application.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -331,6 +332,8 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
         For whoever has called the handler, once the WebSocket was accepted.
         """
         self._finishing = True
+        if self._state in OVER:
+            self._alarm.deadline = math.inf  # the connection is about to end by itself
         if self._state in SEND_CLOSE:
             self._close_now(code, reason)
         await self._wait_ended()
