@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["MIDDLEWARE", "RECEIVERS", "REQUEST_IDS", "WEBSOCKETS"]
+__all__ = ["MIDDLEWARE", "RECEIVERS", "REQUEST_IDS", "WEBSOCKETS", "WITHOUT_SPEED"]
 
 MIDDLEWARE = int(os.environ.get("BENCH_MIDDLEWARE", "0"))
 """How many request middleware that do nothing."""
@@ -23,3 +23,6 @@ WEBSOCKETS = "BENCH_WEBSOCKETS" in os.environ
 
 Asked for, as Sanic speaks HTTP by other means when it has any.
 """
+
+WITHOUT_SPEED = "BENCH_WITHOUT_SPEED" in os.environ
+"""Whether trioframe has to do without the C routine for masking that its extra `speed` brings."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from asked import MIDDLEWARE, RECEIVERS, REQUEST_IDS, WEBSOCKETS
+from asked import MIDDLEWARE, RECEIVERS, REQUEST_IDS, WEBSOCKETS, WITHOUT_SPEED
 from order import Receipt, receipt
 from plain_message import MESSAGE
 
@@ -14,6 +15,9 @@ from trioframe import App, Request, Response, raw, text
 
 if TYPE_CHECKING:  # at run time it would bring all of WebSockets with it, also where nobody asked for them
     from trioframe import WebSocket
+
+if WITHOUT_SPEED:
+    sys.modules["websockets.speedups"] = None  # type: ignore[assignment]  # importing it fails, as if it was not there
 
 LARGE = b"x" * 100_000
 PIECE = b"x" * (16 * 1024)

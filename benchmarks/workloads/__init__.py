@@ -20,6 +20,7 @@ from . import (
     ws_echo,
     ws_idle,
     ws_large,
+    ws_large_plain,
 )
 
 __all__ = ["WORKLOADS"]
@@ -40,6 +41,7 @@ WORKLOADS: dict[str, Workload] = {
         latency,
         ws_echo,
         ws_large,
+        ws_large_plain,
         ws_broadcast,
         ws_idle,
     )

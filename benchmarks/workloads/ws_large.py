@@ -32,7 +32,7 @@ WORKLOAD = Workload(
     f"WebSocket messages of {SIZE // 1024} KiB echoed, {CONNECTIONS} connections, one message at a time on each",
     peers=("trio-websocket", "websockets"),
     probe=echoes(*message(SIZE)),
-    lines=(Line("rate", "messages/s", goals=(Goal("trio-websocket", 3.0, 2.5), Goal("websockets", 0.8, 0.65))),),
+    lines=(Line("rate", "messages/s", goals=(Goal("websockets", 0.8, 0.8),)),),
     measure=measure,
     settings=({"BENCH_WEBSOCKETS": "1"},),
 )
