@@ -10,6 +10,7 @@ import damage
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from written_deflated import COMPRESSED, deflated
 from written_frames import BINARY, CONTINUATION, PING, TEXT, frame
 from written_requests import cuts, pieces
 from wsproto.extensions import PerMessageDeflate
@@ -17,11 +18,10 @@ from wsproto.frame_protocol import FrameProtocol, Opcode, RsvBits
 
 from trioframe.ws.bounds import WebSocketLimits
 from trioframe.ws.deflate import Deflate, agree
-from trioframe.ws.events import CLOSED, NEED_DATA, Event, Message, Ping, WebSocketError
+from trioframe.ws.events import CLOSED, NEED_DATA, Event, Fragment, Message, Ping, WebSocketError
 from trioframe.ws.handshake import Extension
 from trioframe.ws.protocol import WebSocketProtocol
 
-COMPRESSED = 4  # the first of the reserved bits
 BAD_BITS = ["", "7", "16", "08", "9.0", "nine", "\u0669"]
 
 
@@ -43,12 +43,6 @@ def refusal(octets: bytes, limit: float = 1 << 20) -> int:
     with pytest.raises(WebSocketError) as error:
         sends(server(limit), octets)
     return error.value.code
-
-
-def deflated(data: bytes) -> bytes:
-    """As RFC 7692 section 7.2.1 has it."""
-    deflater = zlib.compressobj(wbits=-15)
-    return (deflater.compress(data) + deflater.flush(zlib.Z_SYNC_FLUSH)).removesuffix(b"\x00\x00\xff\xff")
 
 
 class TestAgreeing:
@@ -214,6 +208,40 @@ class TestLimit:
         finally:
             tracemalloc.stop()
         assert peak < 4 * limit + 4 * len(octets)
+
+    @pytest.mark.parametrize("size", [65535, 65536, 65537, 131072, 500_000])
+    @pytest.mark.parametrize("fragments", [1, 3])
+    def test_much_comes_piece_by_piece(self, size: int, fragments: int) -> None:
+        payload = deflated(bytes(size))
+        cut = len(payload) // fragments + 1
+        parts = [payload[start : start + cut] for start in range(0, len(payload), cut)]
+        octets = frame(BINARY, parts[0], reserved=COMPRESSED, fin=fragments == 1)
+        for place, part in enumerate(parts[1:], start=2):
+            octets += frame(PING, b"") + frame(CONTINUATION, part, fin=place == fragments)
+        protocol = server()
+        protocol.receive_data(octets + frame(TEXT, b"behind"))
+        pieces: list[Fragment] = []
+        while not pieces or not pieces[-1].final:
+            event = protocol.next_fragment()
+            if isinstance(event, Fragment):
+                pieces.append(event)
+        assert b"".join(piece.data for piece in pieces if isinstance(piece.data, bytes)) == bytes(size)
+        assert max(len(piece.data) for piece in pieces) <= 65536 + 64
+        assert protocol.next_event() == Message("behind")
+
+    @pytest.mark.parametrize("size", [1 << 10, 1 << 16])
+    def test_a_bomb_takes_no_more_than_a_message_may(self, size: int) -> None:
+        """In frames of that size, of which each would inflate to a thousand times as much."""
+        bomb = deflated(bytes(64 << 20))
+        parts = [bomb[start : start + size] for start in range(0, len(bomb), size)]
+        octets = frame(BINARY, parts[0], reserved=COMPRESSED, fin=False)
+        octets += b"".join(frame(CONTINUATION, part, fin=False) for part in parts[1:])
+        tracemalloc.start()
+        try:
+            assert refusal(octets) == 1009
+            assert tracemalloc.get_traced_memory()[1] < 3 << 19  # one and a half
+        finally:
+            tracemalloc.stop()
 
 
 class TestWriting:

@@ -6,6 +6,8 @@ the rest of it as it is.  So this is our own, in the same two places: the handsh
 Rules of this file:
 
 * Inflating stops at the limit of a message, before more is allocated: one octet can become a thousand.
+* It is done piece by piece, as wsproto copies what it is given several times, and others want their turn: what a frame
+  inflates to comes as several frames (`InflatingDecoder`).
 * No context is taken over from one message to the next, in either direction.  It would help small messages that
   resemble each other, and cost some 300 KiB for each connection, also for one that says nothing.
 * What is small is sent as it is: alone it would hardly shrink.
@@ -18,21 +20,24 @@ import re
 import sys
 import zlib
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, cast
 
 from wsproto import extensions
-from wsproto.frame_protocol import FrameDecoder, FrameProtocol, Opcode, RsvBits
+from wsproto.frame_protocol import Frame, FrameDecoder, FrameProtocol, Opcode, RsvBits
 
 from .bounds import NO_BITS, WebSocketLimits, too_large
 from .close_codes import CloseCode
 from .events import WebSocketError
 from .handshake import Extension
 
-__all__ = ["Deflate", "agree"]
+__all__ = ["Deflate", "InflatingDecoder", "agree"]
 
 _NAME: Final = "permessage-deflate"
 _WIDEST: Final = 15  # a window, as a power of two
 _SMALL: Final = 128  # octets of a message that is not compressed
+
+# Octets that are inflated at once.
+_PIECE: Final = 64 * 1024
 
 # Everybody waits while a message is compressed: the usual level 6 takes three times as long for a twentieth less.
 _LEVEL: Final = 4
@@ -79,6 +84,9 @@ class Deflate(extensions.Extension):
     Parameters:
       limits: how large a message may be, inflated.
       window_bits: how far our messages refer back, as a power of two, 9 to 15.
+
+    Attributes:
+      pending: whether more comes of what has been received: `next_piece` gives it.
     """
 
     name = _NAME
@@ -89,6 +97,9 @@ class Deflate(extensions.Extension):
         self._in_message = False  # the current frame belongs to a message
         self._inflater: zlib._Decompress | None = None  # of the message that comes, if it is compressed
         self._room = 0  # octets that it may still become
+        self._rest = b""  # of what has come, and is still to be inflated
+        self._ending = False  # the message ends behind that
+        self.pending = False
         self._deflater: zlib._Compress | None = None  # of the message that is sent in fragments
 
     def enabled(self) -> bool:
@@ -106,36 +117,55 @@ class Deflate(extensions.Extension):
             return NO_BITS
         self._inflater = zlib.decompressobj(-_WIDEST) if rsv.rsv1 else None
         self._room = int(min(self._limits.max_message_size, sys.maxsize - 1))
+        self._rest, self._ending, self.pending = b"", False, False
         return _COMPRESSED
 
     def frame_inbound_payload_data(self, proto: _Protocol, data: bytes) -> bytes:
         """Some of its payload has come; raises `WebSocketError` if that is malformed or becomes too much."""
         if not self._in_message or self._inflater is None:
             return data
-        inflated = self._inflate(self._inflater, data)
-        # Behind a block that says it is the last, there may be one octet of another (section 7.2.3.4).
-        if self._inflater.unused_data not in (b"", b"\x00"):
-            raise _malformed()
-        return inflated
+        return self._inflate_payload(self._inflater, data)
 
     def frame_inbound_complete(self, proto: _Protocol, fin: bool) -> bytes | None:
         """The frame has ended; raises `WebSocketError` if what was compressed has not."""
         if not self._in_message or not fin or self._inflater is None:
             return None
-        inflated = self._inflate(self._inflater, _END)
-        if not self._inflater.eof:
+        if self.pending:
+            self._ending = True
+            return None
+        return self._finish(self._inflater)
+
+    def next_piece(self) -> bytes:
+        """What comes next of that which is `pending`; raises `WebSocketError` as `frame_inbound_payload_data`."""
+        inflater = cast("zlib._Decompress", self._inflater)
+        inflated = self._inflate_payload(inflater, self._rest)
+        return inflated + self._finish(inflater) if self._ending and not self.pending else inflated
+
+    def _inflate_payload(self, inflater: zlib._Decompress, data: bytes) -> bytes:
+        inflated = self._inflate(inflater, data)
+        # Behind a block that says it is the last, there may be one octet of another (section 7.2.3.4).
+        if inflater.unused_data not in (b"", b"\x00"):
             raise _malformed()
-        self._inflater = None
+        return inflated
+
+    def _finish(self, inflater: zlib._Decompress) -> bytes:
+        inflated = self._inflate(inflater, _END)
+        if not inflater.eof or self.pending:
+            raise _malformed()
+        self._inflater, self._ending = None, False
         return inflated
 
     def _inflate(self, inflater: zlib._Decompress, data: bytes) -> bytes:
+        most = min(_PIECE, self._room + 1)
         try:
-            inflated = inflater.decompress(data, self._room + 1)
+            inflated = inflater.decompress(data, most)
         except zlib.error:
             raise _malformed() from None
         self._room -= len(inflated)
         if self._room < 0:
             raise too_large(self._limits)
+        self._rest = inflater.unconsumed_tail
+        self.pending = len(inflated) == most
         return inflated
 
     def frame_outbound(
@@ -152,6 +182,34 @@ class Deflate(extensions.Extension):
             self._deflater = None
             deflated = deflated.removesuffix(_TAIL)
         return rsv, deflated
+
+
+class InflatingDecoder(FrameDecoder):
+    """wsproto's decoder of frames, which gives one that inflates to much as several.
+
+    Parameters:
+      deflate: one of `extensions`.
+    """
+
+    def __init__(self, deflate: Deflate, extensions: list[extensions.Extension]) -> None:
+        super().__init__(client=False, extensions=extensions)
+        self._deflate = deflate
+        self._inflating: Frame | None = None  # some of it was given
+
+    def process_buffer(self) -> Frame | None:
+        """The next frame, or some of it; None if more is to be received."""
+        whole = self._inflating
+        if whole is not None:
+            frame = Frame(Opcode.CONTINUATION, self._deflate.next_piece(), whole.frame_finished, whole.message_finished)
+        elif (found := super().process_buffer()) is not None:
+            whole = frame = found
+        else:
+            return None
+        if self._deflate.pending:
+            self._inflating = whole
+            return Frame(frame.opcode, frame.payload, False, frame.message_finished)
+        self._inflating = None
+        return frame
 
 
 def _malformed() -> WebSocketError:

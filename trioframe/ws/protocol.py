@@ -29,6 +29,7 @@ from ..http.inbox import Inbox
 from . import frames, long_message
 from .bounds import Bounds, WebSocketLimits
 from .close_codes import decode_close, encode_close
+from .deflate import Deflate, InflatingDecoder
 from .events import CLOSED, NEED_DATA, Close, Event, Fragment, Message, Ping, Pong, WebSocketError
 
 __all__ = ["WebSocketLimits", "WebSocketProtocol"]
@@ -211,7 +212,7 @@ class WebSocketProtocol:
 
     def _ask_wsproto(self) -> Event | None:
         if self._decoder is None or self._messages is None:
-            self._decoder = FrameDecoder(client=False, extensions=[*self._extensions, Bounds(self._limits)])
+            self._decoder = self._make_decoder()
             self._messages = MessageDecoder()
         self._decoder.receive_bytes(self._inbox.take(len(self._inbox)))
         frame = self._decoder.process_buffer()
@@ -219,6 +220,13 @@ class WebSocketProtocol:
             return _READERS[frame.opcode](self, frame, self._messages)
         self._plain = not self._extended and _is_at_rest(self._decoder, self._messages)
         return self._wait()
+
+    def _make_decoder(self) -> FrameDecoder:
+        extensions = [*self._extensions, Bounds(self._limits)]
+        for extension in self._extensions:
+            if isinstance(extension, Deflate):
+                return InflatingDecoder(extension, extensions)
+        return FrameDecoder(client=False, extensions=extensions)
 
     def _wait(self) -> Event:
         if self._eof:
