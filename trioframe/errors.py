@@ -232,11 +232,15 @@ class RequestCancelled(TrioframeError):
 
 
 class WebSocketClosed(TrioframeError):
-    """The next operation on a closed WebSocket.
+    """The WebSocket has ended, or one of the two sides has closed; raised by its operations.
+
+    It is also what a channel would raise: `trio.EndOfChannel` by receiving behind a clean close, else
+    `trio.BrokenResourceError`.
 
     Parameters:
-      code: the close code (RFC 6455 section 7.4); 1006 when there was no close frame.
-      reason: the peer's words, at most 123 bytes of UTF-8.
+      code: that of the first close frame, ours or the peer's (RFC 6455 section 7.4); 1005 if it had none, 1006 if there
+        was no such frame.
+      reason: the words in it, at most 123 bytes of UTF-8.
     """
 
     def __init__(self, code: int, reason: str = "") -> None:
@@ -246,7 +250,7 @@ class WebSocketClosed(TrioframeError):
 
 
 class LocalProtocolError(TrioframeError):
-    """The application asked for something HTTP cannot say; nothing wrong was sent."""
+    """The application asked for something the protocol cannot say; nothing wrong was sent."""
 
 
 class RemoteProtocolError(TrioframeError):

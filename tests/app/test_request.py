@@ -37,7 +37,7 @@ async def test_it_holds_what_it_is_given_and_nothing_else() -> None:
     assert (request.app, request.exchange, request.route) == (app, exchange, route)
     assert request.match_info is params
     filled = {name for name in Request.__slots__ if name != "__weakref__" and hasattr(request, name)}
-    assert filled == {"app", "course", "exchange", "route", "match_info", "response_stream", "session"}
+    assert filled == {"app", "course", "exchange", "route", "match_info", "response_stream", "upgrade"}
     with pytest.raises(AttributeError):
         request.aap = 1  # type: ignore[attr-defined]
 

@@ -517,6 +517,20 @@ async def test_a_task_of_no_request_that_is_told_does_not_save_the_handler(
 
 
 @on_each_that_leaves
+async def test_nor_does_one_that_receives(transport: str, autojump_clock: MockClock) -> None:
+    handler, errors = told(WebSocket.recv)
+    async with websocket(sleep, transport, **CONFIG) as peer, trio.open_nursery() as other:
+        await settled()
+        other.start_soon(handler, peer.ws)
+        await settled()
+        peer.reset()
+        await peer.ended.wait()
+        assert peer.fate == "cancelled as disconnect"
+        await settled()
+        assert [error.code for error in errors] == [1006]
+
+
+@on_each_that_leaves
 async def test_a_task_of_the_request_does(transport: str, autojump_clock: MockClock) -> None:
     receive, errors = told(WebSocket.recv)
 

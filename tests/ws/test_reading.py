@@ -357,7 +357,7 @@ async def test_messages_that_come_behind_our_close_are_dropped(transport: str, a
     assert (received, peer.fate) == ([], "returned")
 
 
-async def test_the_clock_is_the_one_of_the_run(autojump_clock: MockClock) -> None:
+async def test_what_was_heard_is_dated_by_the_clock_of_the_run(autojump_clock: MockClock) -> None:
     async with websocket(sleep) as peer:
         await trio.sleep(5)
         await peer.send(ping())

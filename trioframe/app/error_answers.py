@@ -154,5 +154,5 @@ class ErrorAnswers:
 
 async def _end_websocket(request: Request, error: Exception) -> None:
     """If the request became a WebSocket, it is told of the error in the words of one."""
-    if request.session is not None:
-        await request.session.end(error)
+    if request.upgrade is not None:
+        await request.upgrade.end(error)

@@ -86,8 +86,8 @@ def _websocket(app: App, planned: PlannedRoute) -> Iterator[Step]:
     yield from _response(app, planned)  # the 101, when the handler accepts
     yield from _receivers(app, "websocket.connection.open")
     yield from _receivers(app, "websocket.handler.after")
-    yield from _receivers(app, "websocket.handler.exception")
     yield from _receivers(app, "http.handler.after")
+    yield from _receivers(app, "websocket.handler.exception")
     yield from _receivers(app, "websocket.connection.close")
 
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from .course import Course
     from .credentials import Credentials
     from .route import Route
-    from .websocket import Session
+    from .websocket import Upgrade
 
 __all__ = ["MAX_QUERY_FIELDS", "Request"]
 
@@ -65,7 +65,7 @@ class Request:
       route: the route that matched; None before one has, and where none does.
       match_info: the parameters of the path.
       response_stream: what `respond` has given; None before.
-      session: the WebSocket that it asks for; None if it is no such request, or was refused.
+      upgrade: the WebSocket that it asks for, and what runs it; None if it asks for none, or in a wrong way.
     """
 
     __slots__ = (
@@ -88,7 +88,7 @@ class Request:
         "match_info",
         "response_stream",
         "route",
-        "session",
+        "upgrade",
     )
     _body: bytes
     _receiving: trio.Event
@@ -100,7 +100,7 @@ class Request:
         self.exchange = exchange
         self.course: Course | None = None
         self.response_stream: ResponseStream | None = None
-        self.session: Session | None = None
+        self.upgrade: Upgrade | None = None
         self.route = route
         self.match_info = {} if params is None else params
 
@@ -357,8 +357,8 @@ class Request:
         """
         if self.responded:
             raise ServerError("the response has begun: request.respond() can be called once")
-        if self.session is not None:
-            self.session.websocket.refuse()
+        if self.upgrade is not None:
+            self.upgrade.websocket.refuse()
         if response is None:
             if content_type is None and status not in WITHOUT_CONTENT:
                 content_type = OCTETS
@@ -382,8 +382,8 @@ class Request:
 
     async def finish_response(self) -> None:
         """End the response that `respond` has begun, or the WebSocket.  Raises what `ResponseStream.eof` does."""
-        if self.session is not None:
-            await self.session.end()
+        if self.upgrade is not None:
+            await self.upgrade.end()
         if self.response_stream is not None:
             await self.response_stream.eof()
 

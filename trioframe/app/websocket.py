@@ -2,7 +2,7 @@
 
     the handler has                                     the peer gets
     returned                                            a close with 1000, accepted if it was not
-    returned a response, raised, before it accepted     that response, as of any route
+    returned a response or raised, and not accepted     that response, or that of the error, as of any route
     raised `HTTPError` of 400 to 499                    a close with 1008 and its message
     raised                                              a close with 1011
     let `WebSocketClosed` through, or a task of it      nothing more: the WebSocket has ended
@@ -13,7 +13,8 @@ Rules of this file:
 
 * The request is one like any other: middleware, signals and exception handlers stand around it, and the 101 is a
   response that they see.
-* The handler runs in the lifetime of the request.  What tells of its end and closes the WebSocket does not.
+* The handler runs in the lifetime of the request, and that it has returned is told there, shielded.  What tells of a
+  failure, and what closes the WebSocket, does not.
 
 It must not know frames.  It is imported for apps that have a WebSocket, as others need nothing of it.
 """
@@ -54,7 +55,7 @@ from .signal_hook import Hook
 if TYPE_CHECKING:
     from .request import Request
 
-__all__ = ["Session", "mistakes_in", "websocket_endpoint"]
+__all__ = ["Upgrade", "mistakes_in", "websocket_endpoint"]
 
 
 _NONE: Mapping[str, Any] = MappingProxyType({})  # of many idle WebSockets, each would hold a dictionary of its own
@@ -76,8 +77,8 @@ def websocket_endpoint(route: Route, options: WebSocketOptions, config: Config) 
     def serve_websocket(request: Request, **params: Any) -> Awaitable[Any]:
         offer = read_offer(request.exchange.head)
         check_origin(offer, options.origins)
-        session = request.session = Session(request, offer, options, terms)
-        return session.run(route.handler, params or _NONE)
+        upgrade = request.upgrade = Upgrade(request, offer, options, terms)
+        return upgrade.run(route.handler, params or _NONE)
 
     return serve_websocket
 
@@ -103,7 +104,7 @@ def mistakes_in(route: Route, options: WebSocketOptions) -> list[Mistake]:
     return [Mistake(what, route.place) for what in found]
 
 
-class Session:
+class Upgrade:
     """One WebSocket and its request."""
 
     __slots__ = ("_cancel_on_close", "_hooks", "_is_closed", "_owes_after", "_request", "websocket")
@@ -203,7 +204,7 @@ class Session:
         request = self._request
         self.websocket.detach()
         del self.websocket
-        request.session = request.exchange.lifetime.pardon = None
+        request.upgrade = request.exchange.lifetime.pardon = None
         request.exchange.at_end = ()
 
     async def _tell(self, hook: Hook | None, **context: object) -> None:

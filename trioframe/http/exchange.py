@@ -10,6 +10,7 @@ Rules of this file:
 * Every operation that finds the peer gone raises `RequestCancelled`; what the application does wrong raises
   `LocalProtocolError` before a byte is sent.
 * `status` is what the access log will say.
+* Behind `switch` the exchange only lends: transport and writer are those of whoever asked, until the request is over.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ class Exchange(ABC):
       bytes_sent: bytes of response written so far, heads and framing included.
       started_at: `trio.current_time()` when the head was complete.
       on_send: awaited with the octets of each write before they are written; None for nobody.
-      on_drain: called, with nothing to wait for, when the server begins to drain; None for nobody.
+      on_drain: called synchronously when the server begins to drain; None for nobody.
       close_code: how the WebSocket ended that this became, for the log; None as long as it has not.
       at_end: called, in order and in no scope, when the request is over, however it has ended; must not raise.
       now: `trio.current_time`.

@@ -21,7 +21,7 @@ class Switched:
     """A connection that speaks another protocol from now on.
 
     Attributes:
-      transport: to be read, and watched; closed by its connection.
+      transport: to be read, and watched, and closed early if need be; its connection closes it in the end.
       writer: to write with, each write in its time.
       leftover: what the peer has sent behind its request: the first bytes in the new protocol.
       buffer_size: bytes to read at once.

@@ -6,8 +6,8 @@ matter: when its header has come, before any of its payload is waited for, and w
 Rules of this file:
 
 * A length is judged when it is declared; so what compression made larger than the limit is refused as well.  It is
-  judged again by what has come, as other extensions may have made that longer; what they append when a frame ends they
-  have to bound themselves.
+  judged again by what has come, as other extensions may have made that longer; what they give later, when a frame ends
+  or piece by piece, they have to bound themselves, as `Deflate` does.
 * wsproto asks about a header again and again until it has come whole.  So what is counted is only what has ended.
 * Control frames may stand between the frames of a message, and belong to none.
 """

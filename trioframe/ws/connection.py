@@ -11,10 +11,11 @@ One alarm keeps the time; what it rings for depends on the state:
 Rules of this file:
 
 * What may be sent and received tells `close_state`.  The code is that of the first close frame, whoever has sent it.
-* Who sits in an operation of the WebSocket learns from it that the WebSocket has ended.  Who does not is cancelled if
-  the connection was lost; after a clean close only where that is wanted.
+* If a task of the request sits in an operation of the WebSocket, it learns from it that the WebSocket has ended, and
+  nobody is cancelled.  If none does, the request is cancelled when the connection was lost; after a clean close only
+  where that is wanted.
 * Time in which nothing was read does not count against the peer.
-* Nothing here waits, but for the tasks that the alarm starts.
+* Nothing here waits, but for `_wait_ended` and the tasks that the alarm starts.
 
 It must not know how frames are encoded, nor what a handler is.
 """
@@ -47,7 +48,7 @@ __all__ = ["Broken", "Connection", "Ended"]
 
 HEADER_SIZE = 14  # octets of a frame's header, at most
 ACCEPT_PATIENCE = 1.0  # seconds a handler has to refuse the handshake, before it is taken to accept it
-PASSES = 5  # of the scheduler, in which what has come already is read, or sent, through however many tasks it goes
+PASSES = 5  # of the scheduler: enough for what comes, or leaves, to pass the tasks of the stream that stand between
 
 
 class Ended(WebSocketClosed, trio.EndOfChannel):
@@ -66,10 +67,7 @@ class HangingUp(NamedTuple):
 
 
 class Connection(Reading):
-    """The inner half of a `WebSocket`; a `PeerListener`.
-
-    Parameters are those of `Reading`.
-    """
+    """The floor of a `WebSocket` that comes to its end; a `PeerListener`.  Parameters are those of `Reading`."""
 
     __slots__ = (
         "__weakref__",
@@ -77,13 +75,13 @@ class Connection(Reading):
         "_close_code",
         "_close_reason",
         "_ended",
+        "_failed_aloud",
         "_finishing",
         "_hanging_up",
         "_occupants",
         "_own_ping",
         "_pinged_at",
         "_pong_due",
-        "_told_peer",
     )
 
     def __init__(self, exchange: Exchange, terms: WebSocketTerms, extensions: Sequence[Extension] = ()) -> None:
@@ -95,10 +93,15 @@ class Connection(Reading):
         self._occupants: tuple[trio.lowlevel.Task, ...] = ()  # in operations other than receiving and sending
         self._close_code: int | None = None
         self._close_reason = ""
-        self._told_peer = False  # why it was given up
+        self._failed_aloud = False  # given up, and the peer was told why: so its end is in order
         self._ended: trio.Event | None = None
         self._finishing = False  # the handler has ended
         self._hanging_up: HangingUp | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the handshake was answered with 101."""
+        return hasattr(self, "_outbox")
 
     # --- the beginning, and the end of all ---------------------------------------------------------------------------
 
@@ -148,7 +151,7 @@ class Connection(Reading):
             self._state = LOSE[self._state]
             self._wake()
         self._alarm.stop()
-        if hasattr(self, "_outbox"):
+        if self.accepted:
             self._outbox.detach()
             self._exchange.bytes_sent += self._outbox.sent
             self._exchange.close_code = self._close_code
@@ -200,7 +203,7 @@ class Connection(Reading):
         self._pong_due = now + self._terms.ping_timeout
         self._alarm.deadline = min(self._pong_due, now + self._terms.ping_interval)  # when the next ping may be due
 
-    def _resume(self) -> None:
+    def _reading_resumed(self) -> None:
         if self._pinged_at is None:
             self._heard_at = self._now()
         else:  # nobody could have seen the pong so far
@@ -251,7 +254,7 @@ class Connection(Reading):
         if self._state in SEND_CLOSE:
             self._close_now(CloseCode.GOING_AWAY, "the server is stopping")
 
-    def _close_with(self, close: Close) -> None:
+    def _peer_closed(self, close: Close) -> None:
         self._state = RECEIVE_CLOSE[self._state]
         self._note(close.code, close.reason)
         is_owed = self._state in SEND_CLOSE
@@ -267,7 +270,7 @@ class Connection(Reading):
         is_owed = self._state in SEND_CLOSE
         self._state = LOSE[self._state]
         self._note(code, reason)
-        self._told_peer = True
+        self._failed_aloud = True
         self._send_answers()
         if is_owed:
             self._outbox.send_soon(self._wire.send_close(code, reason))
@@ -278,7 +281,7 @@ class Connection(Reading):
             self._note(CloseCode.ABNORMAL_CLOSURE, "")
             self._state = LOSE[self._state]
             self._end(clean=False)
-        self._told_peer = False
+        self._failed_aloud = False  # what was to be told may not have left
         if not self._transport.close_nowait() and not self._exchange.over:
             self._exchange.spawn(partial(close_now, self._transport))
 
@@ -303,7 +306,8 @@ class Connection(Reading):
 
     def _is_told(self) -> bool:
         """Whether a task of the request sits in an operation, and so will be told.  Others may sit there as well."""
-        return self._receiving or any(map(self._exchange.lifetime.owns, [*self._occupants, *self._outbox.waiting]))
+        receiving = () if self._receiver is None else (self._receiver,)
+        return any(map(self._exchange.lifetime.owns, (*receiving, *self._occupants, *self._outbox.waiting)))
 
     @contextmanager
     def _occupying(self) -> Iterator[None]:
@@ -348,12 +352,12 @@ class Connection(Reading):
 
     def peer_half_closed(self) -> None:
         """See `PeerListener`.  It is seen by whoever reads, behind what the peer has sent before."""
-        if self._receiving:
+        if self._receiver is not None:
             self._unseen = True
 
     def peer_reset(self) -> None:
         """See `PeerListener`.  What the peer has sent before still counts."""
-        if self._receiving:  # the transport tells that task as well
+        if self._receiver is not None:  # the transport tells that task as well
             self._unseen = True
             return
         if self._outbox.writing:  # so does the error of that write

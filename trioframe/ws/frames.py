@@ -1,14 +1,15 @@
 """The fast lane: the plainest frames, read and written without wsproto.
 
-Most messages are a few hundred octets in a single frame that has come whole.  One that has come in part is read by
-`long_message`.  Whatever else is received - a fragment, a control frame, a frame that is wrong in any way - is left to
-wsproto.  So is what is sent, but for whole messages, and for control frames, which no extension changes.
+Most messages are a few hundred octets in a single frame that has come whole.  One that has come in part, or has more
+than 65,535 octets, is read by `long_message`.  Whatever else is received - a fragment, a control frame, a frame that is
+wrong in any way - is left to wsproto.  So is what is sent, but for whole messages, and for control frames, which no
+extension changes.
 
 Rules of this file:
 
-* wsproto and our bounds are the law.  The lane refuses nothing and decides nothing: where it says yes, the law says the
-  same.  A differential test holds that.
-* Falling back leaves no state behind, as there is none.
+* wsproto and our bounds are the law.  What the lane takes it reads as the law would; to what it does not know it says
+  None.  A differential test holds that.
+* `recognise` keeps nothing, so falling back costs nothing.
 * Messages are read and written here only between two others, and where no extension was agreed upon.
 """
 
@@ -19,22 +20,32 @@ from typing import Final
 from ..errors import LocalProtocolError
 from .masking import unmask
 
-__all__ = ["BINARY", "LONG", "LONGER", "LONGEST", "MASK", "TEXT", "recognise", "write", "write_control"]
+__all__ = [
+    "BINARY",
+    "LENGTH_16",
+    "LENGTH_64",
+    "MASK",
+    "MAX_LENGTH_16",
+    "TEXT",
+    "recognise",
+    "write",
+    "write_control",
+]
 
 # The first octet: FIN, no reserved bit, and the opcode (RFC 6455 section 5.2).
 _FIN: Final = 0x80
 TEXT: Final = 0x81
 BINARY: Final = 0x82
 
-_MUCH: Final = 4096  # octets that cost more to copy than a view of them
-
 _MESSAGES: Final = frozenset({TEXT, BINARY})
 
 # The second octet: MASK, and the length, or what tells that two octets of length follow, or eight.
 MASK: Final = 0x80
-LONG: Final = 126
-LONGEST: Final = 0xFFFF  # that two octets can tell
-LONGER: Final = 127
+LENGTH_16: Final = 126
+LENGTH_64: Final = 127
+MAX_LENGTH_16: Final = 0xFFFF
+
+_MUCH: Final = 4096  # octets that cost more to copy than a view of them
 
 
 def recognise(data: bytes | bytearray, largest: float) -> tuple[str | bytes, int] | None:
@@ -50,9 +61,9 @@ def recognise(data: bytes | bytearray, largest: float) -> tuple[str | bytes, int
     first, size, start = data[0], data[1] - MASK, 6
     if first not in _MESSAGES or size < 0:
         return None
-    if size >= LONG:
+    if size >= LENGTH_16:
         size, start = data[2] << 8 | data[3], 8
-        if size < LONG or data[1] != MASK | LONG:
+        if size < LENGTH_16 or data[1] != MASK | LENGTH_16:
             return None
     end = start + size
     if end > len(data) or size > largest:
@@ -74,11 +85,11 @@ def write(data: str | bytes) -> bytes:
     """
     first, payload = (TEXT, data.encode()) if isinstance(data, str) else (BINARY, data)
     size = len(payload)
-    if size < LONG:
+    if size < LENGTH_16:
         return b"%c%c%b" % (first, size, payload)
-    if size <= LONGEST:
-        return b"%c%c%b%b" % (first, LONG, size.to_bytes(2), payload)
-    return b"%c%c%b%b" % (first, LONGER, size.to_bytes(8), payload)
+    if size <= MAX_LENGTH_16:
+        return b"%c%c%b%b" % (first, LENGTH_16, size.to_bytes(2), payload)
+    return b"%c%c%b%b" % (first, LENGTH_64, size.to_bytes(8), payload)
 
 
 def write_control(opcode: int, payload: bytes) -> bytes:
@@ -86,6 +97,6 @@ def write_control(opcode: int, payload: bytes) -> bytes:
 
     Raises `LocalProtocolError` for more than 125 octets (RFC 6455 section 5.5).
     """
-    if len(payload) >= LONG:
+    if len(payload) >= LENGTH_16:
         raise LocalProtocolError(f"a ping or pong may carry 125 bytes, not {len(payload)}")
     return b"%c%c%b" % (_FIN | opcode, len(payload), payload)

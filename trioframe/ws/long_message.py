@@ -3,7 +3,10 @@
 Only the header is recognised here.  From then on the frame is nothing but payload, taken from each read as it comes:
 the mask is taken off, and text decoded, so that what is no UTF-8 is found as soon as by wsproto.
 
-Rules of this file are those of `frames`: wsproto and our bounds are the law, and a differential test holds it.
+Rules of this file:
+
+* wsproto and our bounds are the law (see `frames`), and a differential test holds it.
+* Falling back is possible up to the header.  From then on this is the judge: of UTF-8, as the octets come (1007).
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import Final
 
 from .close_codes import CloseCode
 from .events import WebSocketError
-from .frames import BINARY, LONG, LONGER, LONGEST, MASK, TEXT
+from .frames import BINARY, LENGTH_16, LENGTH_64, MASK, MAX_LENGTH_16, TEXT
 from .masking import unmask
 
 __all__ = ["LongMessage", "announced"]
@@ -73,13 +76,13 @@ def announced(data: bytes | bytearray, largest: float) -> LongMessage | None:
         return None
     size = data[1] - MASK
     start = 6
-    if size == LONG:
+    if size == LENGTH_16:
         size, start = int.from_bytes(data[2:4]), 8
-        if size < LONG:
+        if size < LENGTH_16:
             return None
-    elif size == LONGER:
+    elif size == LENGTH_64:
         size, start = int.from_bytes(data[2:10]), 14
-        if size <= LONGEST or size >> 63:  # below zero, says the law
+        if size <= MAX_LENGTH_16 or size >> 63:  # below zero, says the law
             return None
     elif size < 0:
         return None

@@ -5,13 +5,13 @@ anybody: a pong, a close.
 
 Rules of this file:
 
-* A frame is never torn by another one.  Messages are not mixed: who sends one has the *turn*, in the order of asking.
+* A frame is never torn by another one.  Messages are not mixed: who has to wait takes *turns*, in the order of asking.
 * Most frames leave at once, without a lock, a task or a wait.  Only when the peer has no room the rest is waited for:
   that of a message by its sender, that of a control frame by a task of the connection.
 * While a frame is on its way, control frames are *owed*, and leave right behind it.  Of the pongs that are owed only
   the last one counts (RFC 6455 section 5.5.3), so a flood of pings fills nothing.
 * A write that failed, stalled or was cancelled may have sent any part of a frame.  Nothing can follow it: `broke` is
-  told, at once.
+  told at once, or by `write_nowait` whoever has called that.
 
 It must not know what is in a frame, nor when one may be sent.
 """
@@ -29,7 +29,6 @@ from ..errors import RequestCancelled
 from ..http.writer import Writer
 
 __all__ = ["Outbox"]
-
 
 WORK_PER_FRAME = 4096  # bytes that a frame counts for beyond its own, as it costs more than to copy them
 
@@ -53,7 +52,7 @@ class Outbox:
       busy: whether a frame is on its way.
       writing: whether the current task is writing one, without waiting; it will hear of what goes wrong.
       sent: octets given to the writer.
-      worked: the same, since somebody has set it back; each frame counts for some more.
+      worked: the same since somebody has set it to 0, and `WORK_PER_FRAME` for each frame: what it has cost others.
     """
 
     __slots__ = (
@@ -119,7 +118,7 @@ class Outbox:
 
         If cancelled, it is broken.
         """
-        with self._waiting():
+        with self._listed():
             await self._write(rest)
 
     async def in_turn(self, send: Callable[[], Awaitable[None]]) -> None:
@@ -129,12 +128,12 @@ class Outbox:
         """
         if self._turn is None:
             self._turn = trio.StrictFIFOLock()
-        with self._waiting():
+        with self._listed():
             async with self._turn:
                 await send()
 
     @contextmanager
-    def _waiting(self) -> Iterator[None]:
+    def _listed(self) -> Iterator[None]:
         task = trio.lowlevel.current_task()
         self.waiting = (*self.waiting, task)
         try:

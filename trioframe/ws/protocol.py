@@ -1,14 +1,15 @@
 """The server's side of one WebSocket, as bytes in and events out, messages in and bytes out (RFC 6455 sections 5 to 8).
 
-Nothing here waits, reads or writes.  A driver gives what it received to `receive_data`, asks `next_event` (or
-`next_fragment`) until that is `NEED_DATA` or `CLOSED`, and sends what the ``send_*`` methods return.
+Nothing here waits, reads or writes.  A driver gives what it received to `receive_data` (or `receive_message`), asks
+`next_step` until that is `NEED_DATA` or `CLOSED`, and sends what the ``send_*`` methods return.  `next_event` and
+`next_fragment` are `next_step` without the pauses.
 
 Two ways lead from bytes to events.  Plain messages are read by `frames` and `long_message`; all else is wsproto's: its
 frame decoder takes frames apart and its message decoder holds them to their order and to UTF-8, as the octets come.
 
 Rules of this file:
 
-* wsproto is asked from the first octet that the lane does not take, until what it was given ends with a message.
+* wsproto is asked from the first octet that the lane does not take, until what it was given ends between two messages.
 * A message is put together in linear time, and nothing is allocated for a length that was only declared.
 * An error of the peer is final: it is raised again at each question.
 * An error of the application (`LocalProtocolError`) changes nothing.
@@ -274,8 +275,6 @@ class WebSocketProtocol:
 
     # --- sending -----------------------------------------------------------------------------------------------------
 
-    # --- sending -----------------------------------------------------------------------------------------------------
-
     def send_message(self, data: str | bytes) -> bytes:
         """A whole message: str as text, bytes as binary.
 
@@ -336,7 +335,7 @@ class WebSocketProtocol:
 
 
 def _is_at_rest(decoder: FrameDecoder, messages: MessageDecoder) -> bool:
-    """Whether all that wsproto was given ended with a message."""
+    """Whether all that wsproto was given ended between two messages."""
     return messages.opcode is None and decoder.header is None and len(decoder.buffer) == 0
 
 

@@ -5,15 +5,22 @@ queue or another task between.  Only what comes while nobody waits for it is rea
 of it: control frames are answered, messages wait in a queue.  When that is full nothing more is read, and TCP pushes
 back.
 
+    who reads                               when
+    the task that receives                  there is one
+    whoever is told of it by the transport  no task receives
+    a task of the connection                that was too much at once
+    nobody                                  the queue is full, or it is over
+
 Rules of this file:
 
-* Nothing here waits.  Who is told by the transport parses a bounded number of events; if that was not all, a task goes
-  on, and lets others have their turn.
-* Where a task receives, nothing is read ahead: it would get what that task waits for.  What it may have missed is
+* Nothing here waits, but for the task that goes on, and lets others have their turn.  All others parse a bounded number
+  of events.
+* Where a task receives, nothing is read ahead: that would take what the task waits for.  What it may have missed is
   looked for when it leaves.
 * Who has received a message can answer it first: what came right behind it, and is no message - a ping, a close, an
   error, the end - waits until that task has had its turn.
-* A pong is sent for every ping; those of one read leave together.
+* Every ping is answered.  Pongs of one go leave together; where they cannot leave at once, the last one answers for all
+  (see `outbox`).
 
 It must not know how the WebSocket ends.
 """
@@ -54,10 +61,11 @@ Next = Message | Fragment | Literal[_Pause.PAUSE] | None
 
 
 class Reading(ABC):
-    """The half of a `Connection` that reads.
+    """The floor of a `WebSocket` that reads.
 
     Parameters:
-      exchange: the request that asks for the WebSocket.
+      exchange: the request that asks for it.
+      terms: what holds for it.
       extensions: of wsproto, as they will be accepted.
     """
 
@@ -75,7 +83,7 @@ class Reading(ABC):
         "_queue",
         "_queued_size",
         "_reading_on",
-        "_receiving",
+        "_receiver",
         "_skipping",
         "_state",
         "_terms",
@@ -95,7 +103,7 @@ class Reading(ABC):
         self._state = State.CONNECTING
         self._wire = WebSocketProtocol(terms.limits, extensions)
         self._now = exchange.now
-        self._receiving = False  # a task receives
+        self._receiver: trio.lowlevel.Task | None = None  # the task that receives
         self._unseen = False  # something came meanwhile, of which that task may not know
         self._fragmenting = False  # the message that comes is taken in fragments
         self._skipping = False  # the rest of it is dropped
@@ -108,7 +116,7 @@ class Reading(ABC):
         self._pings: Pings | None = None
 
     @abstractmethod
-    def _close_with(self, close: Close) -> None:
+    def _peer_closed(self, close: Close) -> None:
         """The peer closes, or answers our close."""
 
     @abstractmethod
@@ -120,24 +128,24 @@ class Reading(ABC):
         """Nothing more reaches the peer, or comes from it."""
 
     @abstractmethod
-    def _resume(self) -> None:
+    def _reading_resumed(self) -> None:
         """Reading goes on, after it had been paused."""
 
     # --- what comes --------------------------------------------------------------------------------------------------
 
-    def _next(self, patient: bool = False) -> Next:
+    def _next(self, hold: bool = False) -> Next:
         """The next message, or some of it; `PAUSE`; None if nothing more is here, or will come.
 
         Control frames are answered here, and messages that come behind our close dropped (see `close_state`).
 
         Parameters:
-          patient: where something is to be done, `PAUSE` is said, and the next question does it.
+          hold: what is no message is held back, and `PAUSE` said; the next call acts on it.
         """
         try:
             for _ in range(EVENTS_AT_ONCE):
                 event = self._ask()
                 if isinstance(event, Message | Fragment):
-                    if self._is_wanted(event):
+                    if self._admit(event):
                         return event
                     if len(event.data) > MUCH:
                         return PAUSE
@@ -145,13 +153,13 @@ class Reading(ABC):
                     return None
                 elif event is None:
                     continue
-                elif patient:
+                elif hold:
                     self._held = event
                     return PAUSE
                 elif not self._obey(event):
                     return None
         except WebSocketError as error:
-            if not patient:
+            if not hold:  # else it will be raised again by the next question
                 self._fail(error.code, str(error))
                 return None
         finally:
@@ -167,7 +175,7 @@ class Reading(ABC):
             if self._pings is not None:
                 self._pings.answer(event.payload)
         elif isinstance(event, Close):
-            self._close_with(event)
+            self._peer_closed(event)
             return False
         else:
             self._lose()  # the peer has left without a close
@@ -183,7 +191,8 @@ class Reading(ABC):
             return self._wire.next_step(fragments=True)
         return self._wire.next_step()
 
-    def _is_wanted(self, event: Message | Fragment) -> bool:
+    def _admit(self, event: Message | Fragment) -> bool:
+        """Whether the handler is to get it; notes where a message ends."""
         final = not isinstance(event, Fragment) or event.final
         skipped = self._skipping
         if final:
@@ -200,13 +209,13 @@ class Reading(ABC):
 
     def _bytes_came(self) -> None:
         """Something came, or may have, for which nobody waits: read it ahead."""
-        if self._receiving:
+        if self._receiver is not None:
             self._unseen = True
         else:
             self._read_ahead()
 
-    def _read_ahead(self, patient: bool = False) -> None:
-        if not (self._reading_on or self._paused or self._state in OVER) and self._read_some(patient):
+    def _read_ahead(self, hold: bool = False) -> None:
+        if not (self._reading_on or self._paused or self._state in OVER) and self._read_some(hold):
             self._reading_on = True
             self._exchange.spawn(self._read_on)
 
@@ -214,15 +223,15 @@ class Reading(ABC):
         """Go on reading ahead, for what was too much at once."""
         try:
             await trio.lowlevel.checkpoint()
-            while not (self._receiving or self._paused or self._state in OVER) and self._read_some():
+            while not (self._receiver is not None or self._paused or self._state in OVER) and self._read_some():
                 await trio.lowlevel.checkpoint()
         finally:
             self._reading_on = False
 
-    def _read_some(self, patient: bool = False) -> bool:
+    def _read_some(self, hold: bool = False) -> bool:
         """Read a bounded amount of what is here into the queue; whether there may be more."""
         for _ in range(EVENTS_AT_ONCE):
-            event = self._next(patient)
+            event = self._next(hold)
             if event is PAUSE:
                 return True
             if event is not None:
@@ -265,5 +274,5 @@ class Reading(ABC):
         if self._paused:
             self._paused = False
             self._unseen = True  # so that who receives looks again when it leaves
-            self._resume()
+            self._reading_resumed()
         return event

@@ -1,4 +1,4 @@
-"""The half of a WebSocket that receives.
+"""How a WebSocket receives.
 
 A message is taken whole, or in pieces as they come.  In both ways the task that waits for it reads it itself; what was
 read ahead comes first (see `reading`).
@@ -12,17 +12,20 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Never, Self
 
 import trio
+from wsproto.extensions import Extension
 
 from ..errors import LocalProtocolError
+from ..http.exchange import Exchange
 from .close_codes import CloseCode
 from .close_state import OVER, State
 from .connection import Broken, Connection, Ended
 from .events import Fragment, Message
 from .reading import PAUSE, Next
+from .terms import WebSocketTerms
 
 __all__ = ["MessageStream", "Receiving"]
 
@@ -32,10 +35,13 @@ _CLEAN = frozenset({CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO
 
 
 class Receiving(Connection):
-    """See `WebSocket`."""
+    """The floor of a `WebSocket` that receives.  Parameters are those of `Reading`."""
 
     __slots__ = ("_stream",)
-    _stream: MessageStream | None
+
+    def __init__(self, exchange: Exchange, terms: WebSocketTerms, extensions: Sequence[Extension] = ()) -> None:
+        super().__init__(exchange, terms, extensions)
+        self._stream: MessageStream | None = None  # whose message has begun and not ended
 
     async def recv(self) -> str | bytes:
         """Wait for a message.
@@ -49,11 +55,11 @@ class Receiving(Connection):
         return await self._recv()
 
     async def _recv(self, *, iterating: bool = False) -> str | bytes:  # noqa: PLR0912 - in one piece, as most wait here
-        if self._receiving:
+        if self._receiver is not None:
             raise trio.BusyResourceError("another task is receiving from this WebSocket")
         if self._stream is not None:
             self._leave_stream()
-        self._receiving = True
+        self._receiver = trio.lowlevel.current_task()
         try:
             if self._state is State.CONNECTING:
                 await self.accept()
@@ -78,7 +84,7 @@ class Receiving(Connection):
                 raise StopAsyncIteration from None
             raise
         finally:
-            self._receiving = False
+            self._receiver = None
             if self._unseen or not self._wire.drained:
                 self._look_again()
 
@@ -88,13 +94,14 @@ class Receiving(Connection):
         The pieces are of one type, and never cut within a character; only an empty message has an empty one.  A message
         that is not read to its end is dropped, with the next one that is received.  The limit of size holds as ever.
 
-        Raises, in the iteration, what `recv` does.  If cancelled, no piece is lost: go on iterating.
+        Raises, in the iteration, what `recv` does, and `LocalProtocolError` if the rest was dropped meanwhile.  If
+        cancelled, no piece is lost: go on iterating.
         """
         return MessageStream(self)
 
     async def next_piece(self, stream: MessageStream) -> Message | Fragment:
         """For `MessageStream`: what comes next of its message."""
-        if self._receiving:
+        if self._receiver is not None:
             raise trio.BusyResourceError("another task is receiving from this WebSocket")
         if self._stream is not stream:
             if stream.begun:
@@ -102,7 +109,7 @@ class Receiving(Connection):
             if self._stream is not None:
                 self._leave_stream()
             self._fragmenting = not self._queue  # what waits there is whole
-        self._receiving = True
+        self._receiver = trio.lowlevel.current_task()
         try:
             event = await self._take()
             self._stream = stream if isinstance(event, Fragment) and not event.final else None
@@ -110,7 +117,7 @@ class Receiving(Connection):
         finally:
             if self._stream is not stream:
                 self._fragmenting = False
-            self._receiving = False
+            self._receiver = None
             if self._unseen or not self._wire.drained:
                 self._look_again()
 
@@ -124,7 +131,7 @@ class Receiving(Connection):
         self._skipping, self._fragmenting = True, False
 
     async def _receive(self) -> bytes:
-        """Wait for what the peer sends next."""
+        """Wait for what the peer sends next; as `_recv` does, which has it inline."""
         try:
             data = await self._transport.receive_some(self._buffer_size)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -171,7 +178,7 @@ class Receiving(Connection):
     def _look_again(self) -> None:
         """No task receives any more: what it has not seen is read ahead, once it has had its turn."""
         self._unseen = False
-        self._read_ahead(patient=True)
+        self._read_ahead(hold=True)
 
     def _raise_ended(self) -> Never:
         self._raise_closed(Ended if self._close_code in _CLEAN else Broken)

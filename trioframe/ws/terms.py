@@ -15,7 +15,8 @@ class WebSocketTerms:
 
     Attributes:
       limits: what one message may be.
-      max_queue: messages that wait while nobody receives them, 1 or more.
+      max_queue: messages that wait while nobody receives them, 1 or more; fewer if they take more memory than a message
+        may have octets.
       ping_interval: how long the peer may be silent before it is pinged.
       ping_timeout: how long it may be silent behind a ping before it is given up.
       close_timeout: how long it may take to answer a close.

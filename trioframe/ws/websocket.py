@@ -1,9 +1,17 @@
 """A WebSocket, as its handler sees it: messages in and out, and an end.
 
+It is one object in four floors; parts would each cost an idle WebSocket an object and a way back:
+
+    Reading     takes frames from the wire: answers control frames, reads ahead
+    Connection  comes to its end: closes, fails, is lost, and tells whom it concerns
+    Receiving   receives messages, whole or in pieces
+    WebSocket   all else that a handler calls: accept, send, ping, close
+
 Rules of this file:
 
 * An operation on a WebSocket that has ended raises `WebSocketClosed`.
-* A cancellation tears no message: what cannot be completed breaks the connection, and all operations behind it say so.
+* A cancellation leaves no message half said: one that cannot be completed ends the WebSocket, with 1011 between two
+  frames, by a cut within one; and all operations behind it say so.
 * The handshake is accepted by the first operation, or by `accept`.  Until then the handler may refuse it.
 * Every operation can be cancelled where it begins, and lets others have their turn; but sending, which seldom waits,
   only after a bounded amount of work.
@@ -38,7 +46,7 @@ Accept = Callable[[Any], Awaitable[Switched]]
 # let them have it behind each one would cost as much as to send it.
 WORK_PER_TURN = 64 * 1024  # bytes
 
-_OPEN = State.OPEN
+_OPEN = State.OPEN  # in the place of SEND and RECEIVE, which allow just this state, on short ways
 
 
 class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
@@ -48,7 +56,9 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
 
     It is a `trio.abc.Channel` as well, and what it raises is also what a channel would raise.
 
-    Parameters:
+    The first operation accepts the handshake, and raises what `accept` does.
+
+    Parameters: besides those of `Reading`,
       accept: answers the handshake, with further headers.
       opened: awaited when it is open; None for nobody.
       subprotocol: the one that was agreed upon; None for none.
@@ -70,18 +80,12 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
         self._accept = accept
         self._opening: trio.Event | None = None
         self._opened = opened
-        self._stream = None
         self.subprotocol = subprotocol
 
     def __repr__(self) -> str:
         return f"<WebSocket of {self._exchange!r}, {self._state.name}>"
 
     # --- how it stands -----------------------------------------------------------------------------------------------
-
-    @property
-    def accepted(self) -> bool:
-        """Whether the handshake was answered with 101."""
-        return hasattr(self, "_outbox")
 
     @property
     def closed(self) -> bool:
@@ -165,9 +169,10 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
         is sent when it is there, and if there is none, no message is.
 
         Raises:
-          WebSocketClosed: it has ended, or one of the two sides has closed.
+          WebSocketClosed: it has ended, one of the two sides has closed, or the peer has read nothing for SEND_TIMEOUT.
           LocalProtocolError: text that is not Unicode, or pieces of both types.
           TypeError: a message of another type.
+          RuntimeError: the iterable itself sends a message.
           Exception: what the iterable raises.
 
         If cancelled before anything was sent, nothing has happened.  If cancelled, or failed, within a message, the
@@ -256,10 +261,7 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
 
         If cancelled, the pong is not waited for.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
-        await self._be_open()
-        await self._outbox.settled()
-        await self._be_open()
+        await self._be_free()
         began = self._now()
         payload, answered = self._add_ping(payload)
         try:
@@ -279,11 +281,10 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
         Raises:
           WebSocketClosed: it has ended, or begun to.
           LocalProtocolError: `payload` has more than 125 bytes.
+
+        If cancelled, nothing was sent.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
-        await self._be_open()
-        await self._outbox.settled()
-        await self._be_open()
+        await self._be_free()
         frame = self._wire.send_pong(payload)
         with self._occupying():
             self._outbox.send_soon(frame)
@@ -291,12 +292,20 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
         if self._state in OVER:
             self._raise_closed()
 
+    async def _be_free(self) -> None:
+        """Wait until it is open and no frame on its way: what is owed is held, so whoever asks for more of it waits."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        await self._be_open()
+        await self._outbox.settled()
+        await self._be_open()  # it may have ended meanwhile
+
     # --- closing -----------------------------------------------------------------------------------------------------
 
     async def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Close, and wait for the peer to close too, WEBSOCKET_CLOSE_TIMEOUT at most; without effect on what has ended.
 
-        Messages that still come are dropped.  A handler that returns closes with 1000 by itself.
+        Messages that still come are dropped.  A handler that returns closes with 1000 by itself.  One that would rather
+        not have accepted has to refuse instead, by what it returns or raises: this accepts first.
 
         Parameters:
           code: 1000 if all is well, 3000 to 4999 for reasons of your own; RFC 6455 section 7.4 has the others.
@@ -304,6 +313,7 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
 
         Raises:
           LocalProtocolError: a code or a reason that cannot be sent.
+          WebSocketClosed: the handshake was refused in this moment.
 
         If cancelled, the close was sent, and its answer is not waited for.
         """
@@ -346,7 +356,7 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
         if self._hanging_up is not None:  # nobody else may use the transport, and from now on the connection does
             self._hanging_up.scope.cancel()
             await self._hanging_up.done.wait()
-        if self._state is State.CLOSED or self._told_peer:
+        if self._state is State.CLOSED or self._failed_aloud:
             self._exchange.finished = True
         else:
             self._exchange.abandon()
