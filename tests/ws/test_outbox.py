@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 
 import pytest
 import trio
@@ -104,7 +105,7 @@ class Frames:
 
     async def message(self, frame: bytes) -> None:
         """Send a message in its turn, as a task that finds the outbox busy."""
-        await self.outbox.in_turn(lambda: self.outbox.write(lambda: frame))
+        await self.outbox.in_turn(lambda: self.outbox.write(lambda: frame), nullcontext)
 
 
 # --- what leaves at once ----------------------------------------------------------------------------------------------
@@ -253,7 +254,7 @@ async def test_between_the_frames_of_one_message_control_frames_may_leave_but_no
         await frames.outbox.write(lambda: b"rest]")
 
     async with trio.open_nursery() as senders:
-        senders.start_soon(frames.outbox.in_turn, fragments)
+        senders.start_soon(frames.outbox.in_turn, fragments, nullcontext)
         await wait_all_tasks_blocked()
         senders.start_soon(frames.message, b"[other]")
         async with seq(0):
@@ -286,7 +287,7 @@ async def test_a_frame_is_made_when_it_can_be_sent(nursery: trio.Nursery) -> Non
 
     async def send() -> None:
         with pytest.raises(KeyError):
-            await frames.outbox.in_turn(lambda: frames.outbox.write(make))
+            await frames.outbox.in_turn(lambda: frames.outbox.write(make), nullcontext)
 
     nursery.start_soon(send)
     await wait_all_tasks_blocked()

@@ -53,6 +53,7 @@ from .route import Route, WebSocketOptions
 from .signal_hook import Hook
 
 if TYPE_CHECKING:
+    from .course import Course
     from .request import Request
 
 __all__ = ["Upgrade", "mistakes_in", "websocket_endpoint"]
@@ -107,13 +108,14 @@ def mistakes_in(route: Route, options: WebSocketOptions) -> list[Mistake]:
 class Upgrade:
     """One WebSocket and its request."""
 
-    __slots__ = ("_cancel_on_close", "_hooks", "_is_closed", "_owes_after", "_request", "websocket")
+    __slots__ = ("_cancel_on_close", "_departed", "_hooks", "_is_closed", "_owes_after", "_request", "websocket")
 
     def __init__(self, request: Request, offer: Offer, options: WebSocketOptions, terms: WebSocketTerms) -> None:
         self._request = request
         self._hooks = request.app.websocket_hooks
         self._owes_after = False  # the end of the handler is still to be told
         self._is_closed = False
+        self._departed: Response | None = None
         self._cancel_on_close = terms.cancel_on_close
         exchange = request.exchange
         exchange.at_end = (*exchange.at_end, self._let_go)
@@ -141,12 +143,12 @@ class Upgrade:
             result = await handler(request, websocket, **params)
             if result is None and not request.responded:
                 await websocket.accept()
-        except WebSocketClosed:
-            if not websocket.closed:  # that was another one
+        except WebSocketClosed as closed:
+            if not self._is_own(closed):
                 raise
             result = None
         except BaseExceptionGroup as group:
-            if not websocket.closed or (rest := group.split(WebSocketClosed)[1]) is not None:
+            if (rest := self._split(group)) is not None:
                 raise
             result = rest
         if result is not None:
@@ -165,21 +167,40 @@ class Upgrade:
 
     def _is_its_end(self, error: BaseException) -> bool:
         """Whether tasks of the request have raised nothing but that the WebSocket has ended."""
-        is_group = self.websocket.closed and isinstance(error, BaseExceptionGroup)
-        return is_group and cast("BaseExceptionGroup[Any]", error).split(WebSocketClosed)[1] is None
+        return isinstance(error, BaseExceptionGroup) and self._split(error) is None
+
+    def _split(self, group: BaseExceptionGroup[BaseException]) -> BaseExceptionGroup[BaseException] | None:
+        """What else a group holds than that this WebSocket has ended."""
+        return group.split(lambda error: self._is_own(error))[1]  # noqa: PLW0108 - Python 3.11 takes only functions
+
+    def _is_own(self, error: BaseException) -> bool:
+        """Whether this WebSocket says that it has ended, and not another one that the handler has."""
+        return isinstance(error, WebSocketClosed) and getattr(error, "websocket", None) is self.websocket
 
     async def _accept(self, offer: Offer, extensions: Sequence[Extension], headers: HeaderInput) -> Switched:
         request, exchange = self._request, self._request.exchange
         fields = MutableHeaders(headers)
+        answer = partial(accept, offer, subprotocol=self.websocket.subprotocol, extensions=extensions)
+        lines = answer(headers=fields.raw)
         if request.course is not None:
-            response = await request.course.depart(_Switching(fields))
+            response = await self._depart(fields)
             if response.status != _Switching.code:
                 await send(exchange, response)
                 raise WebSocketClosed(CloseCode.ABNORMAL_CLOSURE, "refused by a middleware")
-            fields = response.headers
-        websocket = self.websocket
-        lines = accept(offer, subprotocol=websocket.subprotocol, extensions=extensions, headers=fields.raw)
+            lines = answer(headers=response.headers.raw)
         return await exchange.switch(lines)
+
+    async def _depart(self, fields: MutableHeaders) -> Response:
+        """The 101 as the middleware has left it, or what it has put in its place.
+
+        It sees a response once.  So what it has said holds also for a second try, where the first was cancelled.
+        """
+        if self._departed is None:
+            self._departed = await cast("Course", self._request.course).depart(_Switching(fields))
+        elif self._departed.status == _Switching.code:
+            for name, value in fields.items():
+                self._departed.headers.setdefault(name, value)
+        return self._departed
 
     # --- behind it ---------------------------------------------------------------------------------------------------
 

@@ -20,12 +20,15 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import math
 from collections.abc import Callable
 
 import trio
 
 __all__ = ["Alarm", "Alarms"]
+
+logger = logging.getLogger("trioframe.http")
 
 _TIDY = 64  # remains that are not worth clearing away
 
@@ -109,7 +112,10 @@ class Alarms:
                 alarm.deadline = alarm._deadline
             else:
                 alarm._deadline = math.inf
-                alarm.ring()
+                try:
+                    alarm.ring()
+                except Exception:
+                    logger.exception("an alarm failed; the others ring on")
 
     def _queue(self, alarm: Alarm, moment: float) -> None:
         queued, alarm._moment = alarm._moment != math.inf, moment

@@ -328,6 +328,16 @@ class Lifetime(PeerWatch):
             self._arrange()
         return self._nursery
 
+    def start_child(self, async_fn: Callable[[], Awaitable[object]]) -> None:
+        """Start a task in `nursery`, for the handler, which runs and waits: with its context variables.
+
+        Raises:
+          RuntimeError: the children were cancelled.
+        """
+        nursery = self.nursery
+        if self._task is not None:
+            self._task.context.run(nursery.start_soon, async_fn)
+
     def cancel_children(self) -> None:
         """Cancel the children of this request, if there are any; `run` still waits for them."""
         if self._nursery is not None:

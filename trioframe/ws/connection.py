@@ -40,7 +40,7 @@ from .close_codes import CloseCode, answer_code
 from .close_state import ACCEPT, LOSE, OVER, RECEIVE_CLOSE, SEND_CLOSE, State
 from .events import Close
 from .outbox import Outbox
-from .pings import Pings
+from .pings import Pings, SentPing
 from .reading import Reading
 from .terms import WebSocketTerms
 
@@ -51,11 +51,15 @@ ACCEPT_PATIENCE = 1.0  # seconds a handler has to refuse the handshake, before i
 PASSES = 5  # of the scheduler: enough for what comes, or leaves, to pass the tasks of the stream that stand between
 
 
-class Ended(WebSocketClosed, trio.EndOfChannel):
+class _Closed(WebSocketClosed):
+    websocket: object = None  # the one that has ended; a handler may have others as well
+
+
+class Ended(_Closed, trio.EndOfChannel):
     """Closed in order: for users of a channel, its end."""
 
 
-class Broken(WebSocketClosed, trio.BrokenResourceError):
+class Broken(_Closed, trio.BrokenResourceError):
     """Nothing can be sent any more, or the connection was lost."""
 
 
@@ -82,6 +86,7 @@ class Connection(Reading):
         "_own_ping",
         "_pinged_at",
         "_pong_due",
+        "_waits",
     )
 
     def __init__(self, exchange: Exchange, terms: WebSocketTerms, extensions: Sequence[Extension] = ()) -> None:
@@ -89,8 +94,9 @@ class Connection(Reading):
         self._alarm = exchange.open_alarm(self._ring)
         self._pinged_at: float | None = None  # by the keep-alive; None as long as nothing is due
         self._pong_due = math.inf
-        self._own_ping: bytes | None = None  # the payload of the last one of the keep-alive
+        self._own_ping: SentPing | None = None  # the last one of the keep-alive
         self._occupants: tuple[trio.lowlevel.Task, ...] = ()  # in operations other than receiving and sending
+        self._waits: tuple[trio.CancelScope, ...] = ()  # for what may never come
         self._close_code: int | None = None
         self._close_reason = ""
         self._failed_aloud = False  # given up, and the peer was told why: so its end is in order
@@ -168,7 +174,7 @@ class Connection(Reading):
         elif self._state is State.CONNECTING:
             if exchange.lifetime.running and not exchange.responded:
                 with suppress(RuntimeError):  # its tasks were cancelled: the handler accepts by itself, or ends
-                    exchange.lifetime.nursery.start_soon(self.accept_silently)
+                    exchange.lifetime.start_child(self.accept_silently)
         elif self._state in OVER:
             deadline = self._now() + self._terms.linger_timeout
             self._hanging_up = HangingUp(trio.CancelScope(deadline=deadline), trio.Event())
@@ -189,10 +195,10 @@ class Connection(Reading):
                 return
             if self._own_ping is not None:  # which nobody may ever have answered
                 self._give_up_ping(self._own_ping)
-            self._own_ping, _ = self._add_ping()
+            self._own_ping = self._add_ping()
             self._pinged_at = now
             self._expect_pong()
-            self._outbox.send_soon(self._wire.send_ping(self._own_ping))
+            self._outbox.send_soon(self._wire.send_ping(self._own_ping.payload))
         elif now < self._pong_due:
             self._alarm.deadline = min(self._pong_due, now + terms.ping_interval)
         else:
@@ -227,14 +233,14 @@ class Connection(Reading):
         if self._state not in OVER:
             self._lose()
 
-    def _add_ping(self, payload: bytes | None = None) -> tuple[bytes, trio.Event]:
+    def _add_ping(self, payload: bytes | None = None) -> SentPing:
         if self._pings is None:
             self._pings = Pings()
         return self._pings.add(payload)
 
-    def _give_up_ping(self, payload: bytes) -> None:
+    def _give_up_ping(self, ping: SentPing) -> None:
         if self._pings is not None:
-            self._pings.give_up(payload)
+            self._pings.give_up(ping)
 
     # --- ending ------------------------------------------------------------------------------------------------------
 
@@ -319,15 +325,39 @@ class Connection(Reading):
         finally:
             self._occupants = tuple(other for other in self._occupants if other is not task)
 
-    def _raise_closed(self, kind: type[WebSocketClosed] = Broken) -> Never:
+    @contextmanager
+    def _until_ended(self) -> Iterator[None]:
+        """Within this a task may wait for what may never come: when it has ended, that is given up.
+
+        Raises `WebSocketClosed` in this case.
+        """
+        with trio.CancelScope() as scope:
+            self._waits = (*self._waits, scope)
+            if self._state in OVER:
+                scope.cancel(reason="the WebSocket has ended")
+            try:
+                yield
+            finally:
+                self._waits = tuple(other for other in self._waits if other is not scope)
+        if scope.cancelled_caught:
+            self._raise_closed()
+
+    def _raise_closed(self, kind: type[_Closed] = Broken) -> Never:
         code = CloseCode.ABNORMAL_CLOSURE if self._close_code is None else self._close_code
-        raise kind(code, self._close_reason)
+        closed = kind(code, self._close_reason)
+        closed.websocket = self
+        try:
+            raise closed
+        finally:
+            del closed  # its traceback holds this frame
 
     def _wake(self) -> None:
         if self._ended is not None:
             self._ended.set()
         if self._pings is not None:
-            self._pings.give_up()
+            self._pings.give_up_all()
+        for scope in self._waits:
+            scope.cancel(reason="the WebSocket has ended")
 
     async def _wait_ended(self) -> None:
         """Wait until it is over; what comes is read meanwhile.  No checkpoint if it is."""

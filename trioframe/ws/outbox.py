@@ -19,7 +19,7 @@ It must not know what is in a frame, nor when one may be sent.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Protocol
 
@@ -121,16 +121,25 @@ class Outbox:
         with self._listed():
             await self._write(rest)
 
-    async def in_turn(self, send: Callable[[], Awaitable[None]]) -> None:
+    async def in_turn(
+        self, send: Callable[[], Awaitable[None]], patience: Callable[[], AbstractContextManager[None]]
+    ) -> None:
         """Await `send()` when all that asked before have had their turn; it sends with `write`.
+
+        Parameters:
+          patience: stands around the wait for the turn; what it raises goes through.
 
         If cancelled before that, nothing was sent.
         """
         if self._turn is None:
             self._turn = trio.StrictFIFOLock()
         with self._listed():
-            async with self._turn:
+            with patience():
+                await self._turn.acquire()
+            try:
                 await send()
+            finally:
+                self._turn.release()
 
     @contextmanager
     def _listed(self) -> Iterator[None]:

@@ -17,7 +17,24 @@ import trio
 
 from ..errors import LocalProtocolError
 
-__all__ = ["Pings"]
+__all__ = ["Pings", "SentPing"]
+
+
+class SentPing:
+    """A ping that was sent.
+
+    Attributes:
+      payload: by which its pong is known.
+      done: set when it was answered, or never will be.
+      answered: which of the two.
+    """
+
+    __slots__ = ("answered", "done", "payload")
+
+    def __init__(self, payload: bytes) -> None:
+        self.payload = payload
+        self.done = trio.Event()
+        self.answered = False
 
 
 class Pings:
@@ -26,14 +43,14 @@ class Pings:
     __slots__ = ("_numbers", "_waiting")
 
     def __init__(self) -> None:
-        self._waiting: dict[bytes, trio.Event] = {}
+        self._waiting: dict[bytes, SentPing] = {}
         self._numbers = itertools.count(1)
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, payload: bytes | None = None) -> tuple[bytes, trio.Event]:
-        """A ping that will be sent: its payload, and what is set when it was answered, or never will be.
+    def add(self, payload: bytes | None = None) -> SentPing:
+        """A ping that will be sent.
 
         Parameters:
           payload: None for one of four octets that is not in use.
@@ -46,24 +63,26 @@ class Pings:
             payload = next(number for number in fresh if number not in self._waiting)
         elif payload in self._waiting:
             raise LocalProtocolError("a ping with this payload waits for its pong: take another one")
-        answered = trio.Event()
-        self._waiting[payload] = answered
-        return payload, answered
+        ping = self._waiting[payload] = SentPing(payload)
+        return ping
 
     def answer(self, payload: bytes) -> None:
         """A pong has come."""
         if payload in self._waiting:
             while True:
-                first = next(iter(self._waiting))
-                self._waiting.pop(first).set()
-                if first == payload:
+                ping = self._waiting.pop(next(iter(self._waiting)))
+                ping.answered = True
+                ping.done.set()
+                if ping.payload == payload:
                     return
 
-    def give_up(self, payload: bytes | None = None) -> None:
-        """Nobody waits for this one any more; None: none of them will be answered."""
-        if payload is not None:
-            self._waiting.pop(payload, None)
-            return
+    def give_up(self, ping: SentPing) -> None:
+        """Nobody waits for this one any more; without effect if it is not waited for."""
+        if self._waiting.get(ping.payload) is ping:
+            del self._waiting[ping.payload]
+
+    def give_up_all(self) -> None:
+        """None of them will be answered."""
         waiting, self._waiting = self._waiting, {}
-        for answered in waiting.values():
-            answered.set()
+        for ping in waiting.values():
+            ping.done.set()

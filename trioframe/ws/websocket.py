@@ -137,7 +137,8 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
             opened = self._opened
             del self._accept, self._opened  # of many that wait, each would hold what only the handshake needs
             if opened is not None:
-                await opened()
+                with self._occupying():
+                    await opened()
         elif not self.accepted:
             self._raise_closed()
 
@@ -221,21 +222,29 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
     async def _write_pieces(self, pieces: AsyncIterable[str | bytes]) -> None:
         write, end = self._outbox.write, None
         try:
-            async for piece in pieces:
-                message = _as_message(piece)
+            iterator = aiter(pieces)
+            while True:
+                with self._until_ended():
+                    try:
+                        message = _as_message(await anext(iterator))
+                    except StopAsyncIteration:
+                        break
                 await write(partial(self._encode_piece, message, False))
                 end = message[:0]
+                if self._outbox.worked > WORK_PER_TURN:
+                    self._outbox.worked = 0
+                    await trio.lowlevel.checkpoint()
             if end is not None:
                 await write(partial(self._encode_piece, end, True))
         except BaseException:
             if end is not None and self._state is _OPEN:
                 self._close_now(CloseCode.INTERNAL_ERROR, "a message could not be completed")
             raise
-        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.cancel_shielded_checkpoint()  # it has been sent
 
     async def _in_turn(self, send: Callable[[], Awaitable[None]]) -> None:
         try:
-            await self._outbox.in_turn(send)
+            await self._outbox.in_turn(send, self._until_ended)
         except RequestCancelled:
             self._lose_here()
 
@@ -263,15 +272,15 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
         """
         await self._be_free()
         began = self._now()
-        payload, answered = self._add_ping(payload)
+        ping = self._add_ping(payload)
         try:
-            frame = self._wire.send_ping(payload)
+            frame = self._wire.send_ping(ping.payload)
             with self._occupying():
                 self._outbox.send_soon(frame)
-                await answered.wait()
+                await ping.done.wait()
         finally:
-            self._give_up_ping(payload)
-        if self._state in OVER:
+            self._give_up_ping(ping)
+        if not ping.answered:
             self._raise_closed()
         return self._now() - began
 
@@ -296,7 +305,8 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
         """Wait until it is open and no frame on its way: what is owed is held, so whoever asks for more of it waits."""
         await trio.lowlevel.checkpoint_if_cancelled()
         await self._be_open()
-        await self._outbox.settled()
+        with self._occupying():
+            await self._outbox.settled()
         await self._be_open()  # it may have ended meanwhile
 
     # --- closing -----------------------------------------------------------------------------------------------------
