@@ -135,7 +135,7 @@ class Upgrade:
         """Run the handler; what is left to be answered in HTTP, None if nothing is."""
         websocket, request = self.websocket, self._request
         lifetime = request.exchange.lifetime
-        lifetime.pardon = self._is_its_end
+        lifetime.pardon = self
         await self._tell(self._hooks.before)
         self._owes_after = True
         websocket.expect_refusal()
@@ -165,8 +165,11 @@ class Upgrade:
                 await self._leave(None)
         return result
 
-    def _is_its_end(self, error: BaseException) -> bool:
-        """Whether tasks of the request have raised nothing but that the WebSocket has ended."""
+    def __call__(self, error: BaseException) -> bool:
+        """Whether tasks of the request have raised nothing but that the WebSocket has ended; see `Lifetime.pardon`.
+
+        Not a method by name, as a bound one would be held for each of many that wait.
+        """
         return isinstance(error, BaseExceptionGroup) and self._split(error) is None
 
     def _split(self, group: BaseExceptionGroup[BaseException]) -> BaseExceptionGroup[BaseException] | None:
