@@ -13,7 +13,21 @@ from written_frames import BINARY, CLOSE, TEXT, frame
 from trioframe import App
 from trioframe.testing import FaultyStream, connect
 
-__all__ = ["ACCEPT", "KEY", "LOST", "WAYS", "Answer", "Fate", "Visitor", "opening", "receive", "sleep", "visiting"]
+__all__ = [
+    "ACCEPT",
+    "KEY",
+    "LOST",
+    "WAYS",
+    "Answer",
+    "Fate",
+    "Visitor",
+    "accepted",
+    "opening",
+    "receive",
+    "refusal",
+    "sleep",
+    "visiting",
+]
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # of the example in RFC 6455 section 1.3
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -207,6 +221,25 @@ async def sleep(request: Any, ws: Any) -> None:
 async def receive(request: Any, ws: Any) -> None:
     async for _ in ws:
         pass
+
+
+async def refusal(app: App, handler: Callable[..., Any], **options: Any) -> Answer:
+    """What a client gets in place of a WebSocket; the connection serves another request then, if it may."""
+    app.websocket("/ws", **options)(handler)
+    async with visiting(app) as visitor:
+        answer = await visitor.ask()
+        assert answer.status != 101
+        if answer.headers.get("connection") != "close":
+            assert (await visitor.ask(path="/nowhere")).status == 404
+    return answer
+
+
+async def accepted(app: App, handler: Callable[..., Any], **options: Any) -> tuple[int, str]:
+    """How a WebSocket was closed that was accepted."""
+    app.websocket("/ws", **options)(handler)
+    async with visiting(app) as visitor:
+        await visitor.open()
+        return await visitor.take_leave()
 
 
 # --- what may stand around the handler of a WebSocket

@@ -11,7 +11,7 @@ import pytest
 import trio
 from reported import Reported
 from trio.testing import MockClock, wait_all_tasks_blocked
-from upgrading import LOST, WAYS, visiting
+from upgrading import LOST, visiting
 
 from trioframe import App, CompileError
 
@@ -19,21 +19,6 @@ from trioframe import App, CompileError
 @pytest.fixture
 def app() -> App:
     return App("websocket", {"RESPONSE_TIMEOUT": 30, "CANCEL_GRACE": 5}, env_prefix=None)
-
-
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest, app: App) -> str:
-    """In the standing scope, or in one of its own, as something stands around: all that follows holds for both."""
-    WAYS[request.param](app)
-    return str(request.param)
-
-
-@pytest.fixture
-def reported(app: App) -> Reported:
-    """What nobody has handled."""
-    reported = Reported()
-    app.add_signal(reported, "server.exception.report")
-    return reported
 
 
 Handler = Callable[..., Any]

@@ -10,7 +10,7 @@ import pytest
 import trio
 from reported import Reported
 from trio.testing import MockClock, wait_all_tasks_blocked
-from upgrading import WAYS, Fate, Visitor, receive, sleep, visiting
+from upgrading import Fate, Visitor, receive, sleep, visiting
 
 from trioframe import App, RequestCancelled, WebSocketClosed
 
@@ -20,21 +20,6 @@ GRACE = 5  # seconds, CANCEL_GRACE
 @pytest.fixture
 def app() -> App:
     return App("cancelled", {"RESPONSE_TIMEOUT": 30, "CANCEL_GRACE": GRACE}, env_prefix=None)
-
-
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest, app: App) -> str:
-    """In the standing scope, or in one of its own, as something stands around: all that follows holds for both."""
-    WAYS[request.param](app)
-    return str(request.param)
-
-
-@pytest.fixture
-def reported(app: App) -> Reported:
-    """What nobody has handled."""
-    reported = Reported()
-    app.add_signal(reported, "server.exception.report")
-    return reported
 
 
 Leave = Callable[[Visitor], Awaitable[object]]

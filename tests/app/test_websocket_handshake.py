@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from reported import Reported
 from trio.testing import MockClock, wait_all_tasks_blocked
-from upgrading import ACCEPT, WAYS, Answer, Visitor, opening, visiting
+from upgrading import ACCEPT, Answer, Visitor, opening, visiting
 from written_deflated import COMPRESSED, deflated
 from written_frames import TEXT, frame
 
@@ -19,21 +19,6 @@ ALLOWED = ("https://a.example", "http://localhost:8000")
 @pytest.fixture
 def app() -> App:
     return App("handshake", {"RESPONSE_TIMEOUT": 30, "CANCEL_GRACE": 5}, env_prefix=None)
-
-
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest, app: App) -> str:
-    """In the standing scope, or in one of its own, as something stands around: all that follows holds for both."""
-    WAYS[request.param](app)
-    return str(request.param)
-
-
-@pytest.fixture
-def reported(app: App) -> Reported:
-    """What nobody has handled."""
-    reported = Reported()
-    app.add_signal(reported, "server.exception.report")
-    return reported
 
 
 async def echo(request: Any, ws: Any) -> None:

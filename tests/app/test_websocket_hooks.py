@@ -9,7 +9,7 @@ import pytest
 import trio
 from reported import Reported
 from trio.testing import MockClock, wait_all_tasks_blocked
-from upgrading import WAYS, Visitor, visiting
+from upgrading import Visitor, visiting
 
 from trioframe import App, CompileError, Forbidden, WebSocket, text
 from trioframe.app.reserved import RESERVED
@@ -26,21 +26,6 @@ Heard = list[str]
 @pytest.fixture
 def app() -> App:
     return App("hooks", {"RESPONSE_TIMEOUT": TIMEOUT, "CANCEL_GRACE": 5}, env_prefix=None)
-
-
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest, app: App) -> str:
-    """In the standing scope, or in one of its own, as something stands around: all that follows holds for both."""
-    WAYS[request.param](app)
-    return str(request.param)
-
-
-@pytest.fixture
-def reported(app: App) -> Reported:
-    """What nobody has handled."""
-    reported = Reported()
-    app.add_signal(reported, "server.exception.report")
-    return reported
 
 
 def listen(app: App) -> Heard:

@@ -9,7 +9,7 @@ import pytest
 import trio
 from reported import Reported
 from trio.testing import MockClock
-from upgrading import WAYS, Answer, visiting
+from upgrading import refusal, visiting
 
 from trioframe import (
     App,
@@ -26,40 +26,6 @@ TIMEOUT = 30  # seconds, RESPONSE_TIMEOUT
 @pytest.fixture
 def app() -> App:
     return App("refusal", {"RESPONSE_TIMEOUT": TIMEOUT, "CANCEL_GRACE": 5}, env_prefix=None)
-
-
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest, app: App) -> str:
-    """In the standing scope, or in one of its own, as something stands around: all that follows holds for both."""
-    WAYS[request.param](app)
-    return str(request.param)
-
-
-@pytest.fixture
-def reported(app: App) -> Reported:
-    """What nobody has handled."""
-    reported = Reported()
-    app.add_signal(reported, "server.exception.report")
-    return reported
-
-
-async def refusal(app: App, handler: Callable[..., Any], **options: Any) -> Answer:
-    """What a client gets in place of a WebSocket; the connection serves another request then, if it may."""
-    app.websocket("/ws", **options)(handler)
-    async with visiting(app) as visitor:
-        answer = await visitor.ask()
-        assert answer.status != 101
-        if answer.headers.get("connection") != "close":
-            assert (await visitor.ask(path="/nowhere")).status == 404
-    return answer
-
-
-async def accepted(app: App, handler: Callable[..., Any], **options: Any) -> tuple[int, str]:
-    """How a WebSocket was closed that was accepted."""
-    app.websocket("/ws", **options)(handler)
-    async with visiting(app) as visitor:
-        await visitor.open()
-        return await visitor.take_leave()
 
 
 async def pieces() -> AsyncIterator[str]:

@@ -20,13 +20,6 @@ def app() -> App:
     return App("second", env_prefix=None)
 
 
-@pytest.fixture
-def reported(app: App) -> Reported:
-    reported = Reported()
-    app.add_signal(reported, "server.exception.report")
-    return reported
-
-
 async def accept_in_vain(ws: Any) -> None:
     with trio.move_on_after(0.5) as scope:
         await ws.accept()

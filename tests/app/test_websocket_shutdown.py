@@ -13,7 +13,7 @@ from listening import talking_to
 from memory_listener import MemoryListener
 from reported import Reported
 from trio.testing import MockClock, wait_all_tasks_blocked
-from upgrading import WAYS, Visitor, opening
+from upgrading import Visitor, opening
 from written_frames import CLOSE, frame
 
 from trioframe import App, RequestCancelled
@@ -34,21 +34,6 @@ def app() -> App:
         "WEBSOCKET_PING_INTERVAL": float("inf"),
     }
     return App("stopping", config, env_prefix=None)
-
-
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest, app: App) -> str:
-    """In the standing scope, or in one of its own, as something stands around: all that follows holds for both."""
-    WAYS[request.param](app)
-    return str(request.param)
-
-
-@pytest.fixture
-def reported(app: App) -> Reported:
-    """What nobody has handled."""
-    reported = Reported()
-    app.add_signal(reported, "server.exception.report")
-    return reported
 
 
 @asynccontextmanager

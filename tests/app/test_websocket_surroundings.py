@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import trio
-from reported import Reported
 from trio.testing import MockClock, wait_all_tasks_blocked
 from upgrading import Visitor, visiting
 
@@ -19,14 +18,6 @@ TIMEOUT = 30  # seconds, RESPONSE_TIMEOUT
 @pytest.fixture
 def app() -> App:
     return App("hooks", {"RESPONSE_TIMEOUT": TIMEOUT, "CANCEL_GRACE": 5}, env_prefix=None)
-
-
-@pytest.fixture
-def reported(app: App) -> Reported:
-    """What nobody has handled."""
-    reported = Reported()
-    app.add_signal(reported, "server.exception.report")
-    return reported
 
 
 async def accept(request: Any, ws: Any) -> None:
