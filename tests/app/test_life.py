@@ -589,6 +589,10 @@ def test_ctrl_c_arrives_in_the_main_task() -> None:
     world.at["serve"] = interrupt
     for where in (STOP, STOPPED, "exit a"):
         world.at[where] = partial(trio.sleep, 1)
-    with pytest.raises(KeyboardInterrupt):
-        trio.run(world.live, clock=MockClock(autojump_threshold=0))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored in the background
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            trio.run(world.live, clock=MockClock(autojump_threshold=0))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert world.order[-3:] == WHOLE[-3:]
