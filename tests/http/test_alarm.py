@@ -184,3 +184,19 @@ async def test_one_task_for_any_number(autojump_clock: MockClock, number: int) -
         assert trio.lowlevel.current_statistics().tasks_living == before + 1
         await trio.sleep(2)
     assert all(bell.rang == [1] for bell in bells)
+
+
+async def test_one_that_fails_is_logged_and_the_others_ring_on(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would end the server, with all its connections."""
+
+    def fail() -> None:
+        raise ValueError("out of order")
+
+    async with running() as alarms:
+        alarms.alarm(fail).deadline = 1
+        bells = [Bell(alarms, 1), Bell(alarms, 2)]
+        await trio.sleep(3)
+    assert [bell.rang for bell in bells] == [[1], [2]]
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["out of order"]
