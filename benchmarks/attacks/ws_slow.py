@@ -12,7 +12,7 @@ import trio
 
 from .attack import Bounds, Figure, at_most, attack, equal, fact
 from .connection import Connection, connected
-from .leaving import as_before, in_crowd, state
+from .leaving import as_before, in_crowd, in_rounds, state
 from .polling import until
 from .slow import answered, drip, endings, gone, left_alone, silence, together
 from .target import Target, started_server
@@ -239,19 +239,12 @@ async def ws_churn(target: Target) -> list[Figure]:
 async def ws_random(target: Target) -> list[Figure]:
     """3,200 WebSockets, in rounds, that do anything: frames of all kinds, cut anywhere, closes, stalls, FIN and RST."""
     rounds, count = (2, 200) if target.quick else (8, 400)
-    before = await state(target)
-    memory: list[float] = []
-    figures: list[Figure] = []
-    for number in range(rounds):
+
+    async def go(number: int) -> None:
         chance = random.Random(number % 4)  # so that what is allocated once has been, half way through
-        lives = [life(chance) for _ in range(count)]
-        await live_at_random(target, lives)
-        figures = await as_before(target, before)
-        memory.append(target.memory())
-        if not all(figure.ok for figure in figures):
-            break
-    half = len(memory) // 2
-    return [*figures, at_most(f"memory, round {half} to {len(memory)}", memory[-1] - memory[half - 1], 2.0, "MiB")]
+        await live_at_random(target, [life(chance) for _ in range(count)])
+
+    return await in_rounds(target, rounds, count, go)
 
 
 async def live_at_random(target: Target, lives: Sequence[Life]) -> None:
