@@ -2,6 +2,7 @@
 
     python conformance/autobahn.py --wstest PATH                      all cases
     python conformance/autobahn.py --wstest PATH --only 5.* 9.1.*     these
+    python conformance/autobahn.py --wstest PATH --takeover           compressed messages may refer back
     python conformance/autobahn.py --wstest PATH --write docs/conformance.md
 
 The suite plays the client, in every way that the protocol knows and in many that it forbids, and judges what it gets.
@@ -71,14 +72,15 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Let the Autobahn|Testsuite loose on an echo.")
     parser.add_argument("--wstest", required=True, metavar="PATH", help="the program of the suite")
     parser.add_argument("--only", nargs="+", metavar="CASES", help="as the suite knows them: 1.1.1, 5.*")
+    parser.add_argument("--takeover", action="store_true", help="with context takeover, where the suite offers it")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="parts that run at once (2)")
     parser.add_argument(
         "--reports", type=Path, default=ROOT / "build" / "autobahn", metavar="FOLDER", help="for what the suite leaves"
     )
     parser.add_argument("--write", type=Path, metavar="PAGE", help="a page in which to replace the results")
     arguments = parser.parse_args(words)
-    if arguments.write and arguments.only:
-        parser.error("--write wants all cases: leave --only away")
+    if arguments.write and (arguments.only or arguments.takeover):
+        parser.error("--write wants all cases, by default: leave --only and --takeover away")
     if arguments.jobs < 1:
         parser.error("--jobs must be at least 1")
     found = shutil.which(arguments.wstest)
@@ -123,7 +125,7 @@ async def judge(pattern: str, port: int, arguments: argparse.Namespace) -> list[
     Raises:
       SuiteError: it did not come to its end.
     """
-    folder = make_folder(arguments.reports, pattern, port)
+    folder = make_folder(arguments.reports, pattern, port, "takeover" if arguments.takeover else "")
     began = trio.current_time()
     with (folder / "log").open("wb") as log:
         ended = await trio.run_process(
@@ -143,22 +145,22 @@ async def judge(pattern: str, port: int, arguments: argparse.Namespace) -> list[
     return cases
 
 
-def make_folder(reports: Path, pattern: str, port: int) -> Path:
+def make_folder(reports: Path, pattern: str, port: int, path: str = "") -> Path:
     """Where a part runs, with the task for the suite in it."""
     folder = reports / pattern.replace(".*", "").replace("*", "all")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (folder / "spec.json").write_text(json.dumps(task(pattern, port)), encoding="utf-8")
+    (folder / "spec.json").write_text(json.dumps(task(pattern, port, path)), encoding="utf-8")
     return folder
 
 
-def task(pattern: str, port: int) -> dict[str, object]:
+def task(pattern: str, port: int, path: str = "") -> dict[str, object]:
     """What the suite is to do, as it wants to be told."""
     return {
         "outdir": ".",
         # A peer that breaks the protocol is to be told so by a close, and not only dropped.
         "options": {"failByDrop": False},
-        "servers": [{"agent": "trioframe", "url": f"ws://{HOST}:{port}/"}],
+        "servers": [{"agent": "trioframe", "url": f"ws://{HOST}:{port}/{path}"}],
         "cases": [pattern],
         "exclude-cases": [],
         "exclude-agent-cases": {},

@@ -1,8 +1,11 @@
-"""What the Autobahn|Testsuite talks to: an echo, with room for the largest of its messages and the finest cut."""
+"""What the Autobahn|Testsuite talks to: an echo, with room for the largest of its messages and the finest cut.
+
+There is another one, whose compressed messages may refer back to those before them.
+"""
 
 from __future__ import annotations
 
-from trioframe import App, Request, WebSocket
+from trioframe import App, Deflate, Request, WebSocket
 
 __all__ = ["app"]
 
@@ -12,7 +15,11 @@ FRAGMENTS = (1 << 16) + 1  # of a message of 4 MiB in 64 octets each and an empt
 app = App("echo", {"WEBSOCKET_MAX_FRAGMENTS": FRAGMENTS}, env_prefix=None)
 
 
+TAKEOVER = Deflate(server_no_context_takeover=False, client_no_context_takeover=False)
+
+
 @app.websocket("/", deflate=True, max_size=LARGEST)
+@app.websocket("/takeover", name="takeover", deflate=TAKEOVER, max_size=LARGEST)
 async def echo(request: Request, ws: WebSocket) -> None:
     async for message in ws:
         await ws.send(message)

@@ -20,7 +20,7 @@ from searching import atheris, search
 
 with atheris.instrument_imports(include=["trioframe.ws", "wsproto"]):
     import frame_agreement
-    from frame_agreement import DEFLATED, LIMITS, SMALL
+    from frame_agreement import ALONE, DEFLATED, LIMITS, SMALL, TAKEN_OVER
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -45,7 +45,8 @@ def ask(octets: bytes) -> bool:
     received = list(taken_apart(octets))
     for limits in (LIMITS, SMALL):
         refuse(frame_agreement.disagreements(received, limits), received)
-    refuse(frame_agreement.deflate_disagreements(received, DEFLATED), received)
+    for terms in (ALONE, TAKEN_OVER):
+        refuse(frame_agreement.deflate_disagreements(received, DEFLATED, terms), received)
     refuse(frame_agreement.written_disagreements(received), received)
     return frame_agreement.takes_the_lane(received, LIMITS)
 

@@ -25,14 +25,17 @@ from wsproto.frame_protocol import Frame, FrameProtocol, Opcode, ParseFailed
 
 from trioframe.ws import frames, long_message
 from trioframe.ws.bounds import Bounds
-from trioframe.ws.deflate import Deflate
+from trioframe.ws.deflate import DeflateExtension
+from trioframe.ws.deflate_terms import Deflate
 from trioframe.ws.events import CLOSED, NEED_DATA, Close, Event, Fragment, Message, Ping, Pong, WebSocketError
 from trioframe.ws.protocol import WebSocketLimits, WebSocketProtocol
 
 __all__ = [
+    "ALONE",
     "DEFLATED",
     "LIMITS",
     "SMALL",
+    "TAKEN_OVER",
     "Lane",
     "deflate_disagreements",
     "disagreements",
@@ -47,6 +50,10 @@ SMALL = WebSocketLimits(max_message_size=20, max_fragments=3)
 
 DEFLATED = WebSocketLimits(max_message_size=4096)
 """Limits that a short message can be beyond when it is inflated, and that leave room for others."""
+
+ALONE = Deflate()
+TAKEN_OVER = Deflate(server_no_context_takeover=False, client_no_context_takeover=False)
+"""Each message is compressed for itself, or may refer back to those before it."""
 
 Asking = Literal["messages", "at once", "fragments", "in turn"]
 Told = list[object]
@@ -189,20 +196,21 @@ def disagreements(received: Sequence[bytes], limits: WebSocketLimits) -> Iterato
     yield from _differ("not cut at all", _without_pauses(messages), _without_pauses(once))
 
 
-def deflate_disagreements(received: Sequence[bytes], limits: WebSocketLimits) -> Iterator[str]:
+def deflate_disagreements(received: Sequence[bytes], limits: WebSocketLimits, terms: Deflate = ALONE) -> Iterator[str]:
     """Where compression was agreed upon and the cuts make a difference, or too much is allocated.
 
     Why something is refused may depend on the cuts: of a part that is too large and no UTF-8, only a beginning may
     have been inflated.
     """
-    messages = told(received, limits, extensions=[Deflate(limits)])
-    parts = told(received, limits, asking="fragments", extensions=[Deflate(limits)])
+    messages = told(received, limits, extensions=[DeflateExtension(limits, terms)])
+    parts = told(received, limits, asking="fragments", extensions=[DeflateExtension(limits, terms)])
     yield from _differ("deflated, in messages and in fragments", messages, _joined(parts))
-    once = told([b"".join(received)], limits, extensions=[Deflate(limits)], lane=Lane(is_open=False))
+    at_once = [b"".join(received)]
+    once = told(at_once, limits, extensions=[DeflateExtension(limits, terms)], lane=Lane(is_open=False))
     one, other = (_without_reason(_without_pauses(events)) for events in (messages, once))
     yield from _differ("deflated, not cut at all", one, other)
     if repr(messages) != repr(told(received, limits)):  # something was inflated
-        most, peak = _may_be_allocated(received, limits), _is_allocated(received, limits)
+        most, peak = _may_be_allocated(received, limits), _is_allocated(received, limits, terms)
         if peak > most:
             yield f"{peak} octets are allocated, and {most} would be enough"
 
@@ -213,16 +221,22 @@ def written_disagreements(parts: Iterable[bytes]) -> Iterator[str]:
     Parameters:
       parts: what is written.  The first octet of each tells how, as it does in a frame; the others are the payload.
     """
-    for extensions in ([], [Deflate(LIMITS)]):
-        protocol = WebSocketProtocol(LIMITS, extensions)
-        client = FrameProtocol(client=True, extensions=[_deflate_of_wsproto()] if extensions else [])
-        # wsproto does not inflate what comes after a control frame within a message.
-        other = FrameProtocol(client=True, extensions=[])
-        for octets, opcode, data, final in _written(protocol, parts, at_length=not extensions):
-            reader = other if extensions and Opcode(opcode).iscontrol() else client
-            reader.receive_bytes(octets)
-            read = [(frame.opcode, frame.payload, frame.message_finished) for frame in reader.received_frames()]
-            yield from _differ("read by wsproto", [(Opcode(opcode), data, final)], [*map(_without_names, read)])
+    parts = list(parts)
+    yield from _written_otherwise(parts, None)
+    yield from _written_otherwise(parts, ALONE)
+    yield from _written_otherwise(parts, TAKEN_OVER)
+
+
+def _written_otherwise(parts: Iterable[bytes], terms: Deflate | None) -> Iterator[str]:
+    protocol = WebSocketProtocol(LIMITS, [] if terms is None else [DeflateExtension(LIMITS, terms)])
+    client = FrameProtocol(client=True, extensions=[] if terms is None else [_deflate_of_wsproto(terms)])
+    # wsproto does not inflate what comes after a control frame within a message.
+    other = FrameProtocol(client=True, extensions=[])
+    for octets, opcode, data, final in _written(protocol, parts, at_length=terms is None):
+        reader = other if terms is not None and Opcode(opcode).iscontrol() else client
+        reader.receive_bytes(octets)
+        read = [(frame.opcode, frame.payload, frame.message_finished) for frame in reader.received_frames()]
+        yield from _differ("read by wsproto", [(Opcode(opcode), data, final)], [*map(_without_names, read)])
 
 
 # --- the law ----------------------------------------------------------------------------------------------------------
@@ -275,12 +289,12 @@ def _as_the_law_has_it(events: Told) -> Told:
 
 
 def _may_be_allocated(received: Sequence[bytes], limits: WebSocketLimits) -> int:
-    # An inflater takes some 40 KiB, and a character of text up to four octets.
-    return (1 << 16) + 8 * int(limits.max_message_size) + 8 * sum(map(len, received))
+    # An inflater takes some 40 KiB and may be copied; a character of text takes up to four octets.
+    return (3 << 15) + 8 * int(limits.max_message_size) + 8 * sum(map(len, received))
 
 
-def _is_allocated(received: Sequence[bytes], limits: WebSocketLimits) -> int:
-    protocol = WebSocketProtocol(limits, [Deflate(limits)])
+def _is_allocated(received: Sequence[bytes], limits: WebSocketLimits, terms: Deflate) -> int:
+    protocol = WebSocketProtocol(limits, [DeflateExtension(limits, terms)])
     tracemalloc.start()
     try:
         for _ in _tell(protocol, received, "messages"):
@@ -326,8 +340,11 @@ def _without_names(read: tuple[Opcode, Any, bool]) -> tuple[Opcode, Any, bool]:
     return (opcode, (int(payload[0]), payload[1]), final) if opcode is Opcode.CLOSE else read
 
 
-def _deflate_of_wsproto() -> PerMessageDeflate:
+def _deflate_of_wsproto(terms: Deflate) -> PerMessageDeflate:
     """Agreed upon as ours is."""
-    extension = PerMessageDeflate(client_no_context_takeover=True, server_no_context_takeover=True)
+    extension = PerMessageDeflate(
+        client_no_context_takeover=terms.client_no_context_takeover,
+        server_no_context_takeover=terms.server_no_context_takeover,
+    )
     extension.finalize("permessage-deflate")
     return extension

@@ -32,6 +32,7 @@ from .errors import (
 from .run import run
 
 if TYPE_CHECKING:
+    from .ws.deflate_terms import Deflate
     from .ws.websocket import WebSocket
 
 __version__ = "0.1.0"
@@ -42,6 +43,7 @@ __all__ = [
     "CompileError",
     "Config",
     "ConfigError",
+    "Deflate",
     "ExpectationFailed",
     "Forbidden",
     "HTTPError",
@@ -74,8 +76,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "WebSocket":  # for annotations; an app without WebSockets needs nothing of what it imports
+    # An app without WebSockets needs nothing of what these import.
+    if name == "WebSocket":
         from .ws.websocket import WebSocket  # noqa: PLC0415
 
         return WebSocket
+    if name == "Deflate":
+        from .ws.deflate_terms import Deflate  # noqa: PLC0415
+
+        return Deflate
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

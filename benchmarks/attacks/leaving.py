@@ -34,7 +34,7 @@ async def in_crowd(count: int, one: Callable[[int], Awaitable[None]]) -> None:
             crowd.start_soon(enter, number)
 
 
-@attack(Bounds(memory=16, log=5))
+@attack(Bounds(memory=24, log=5))
 async def resets(target: Target) -> list[Figure]:
     """200 connections reset in mid-response: whole, streamed, and not begun."""
     before = await state(target)
@@ -98,7 +98,7 @@ async def in_rounds(target: Target, rounds: int, count: int, go: Callable[[int],
     half, last = len(memory) // 2, len(memory) - 1
     return [
         *figures,
-        at_most("objects kept by each connection", (objects[-1] - objects[0]) / (last * count), 0.1),
+        at_most("objects kept by each connection", (objects[-1] - objects[0]) / (last * count), 0.25),
         fact(f"memory, round {half} to {last}", memory[last] - memory[half], "MiB"),
     ]
 

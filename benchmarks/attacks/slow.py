@@ -170,7 +170,7 @@ async def body_burst_then_trickle(target: Target) -> list[Figure]:
 # An answer that is not read.
 
 
-@attack(Bounds(memory=16, fresh=False), quick={"SEND_TIMEOUT": 0.7})
+@attack(Bounds(memory=24, fresh=False), quick={"SEND_TIMEOUT": 0.7})
 async def never_read(target: Target) -> list[Figure]:
     """64 connections ask for 400 answers of 64 KiB each, and read none."""
     within = 4 if target.quick else 65
@@ -199,7 +199,7 @@ async def send_ahead(target: Target) -> list[Figure]:
     return [at_most("memory for each", grown * 1024 / 100, 160.0, "KiB")]
 
 
-@attack(Bounds(memory=16, fresh=False), quick={"SEND_TIMEOUT": 0.7})
+@attack(Bounds(memory=24, fresh=False), quick={"SEND_TIMEOUT": 0.7})
 async def read_slowly(target: Target) -> list[Figure]:
     """64 connections ask for an answer without end, and read 100 bytes per second."""
     within = 10 if target.quick else 70

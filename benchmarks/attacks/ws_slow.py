@@ -128,7 +128,7 @@ async def ws_half_frames(target: Target) -> list[Figure]:
     return figures + await together(*(case(what, path, data) for (what, data), path in cases))
 
 
-@attack(Bounds(memory=10, others=ALL_AT_ONCE), quick=SHORT)
+@attack(Bounds(memory=20, others=ALL_AT_ONCE), quick=SHORT)
 async def ws_silence(target: Target) -> list[Figure]:
     """300 WebSockets say nothing and answer no ping."""
     within = 3.0 if target.quick else 41.0
@@ -139,7 +139,7 @@ async def ws_silence(target: Target) -> list[Figure]:
     return await together(*(case(path) for path in PATHS))
 
 
-@attack(Bounds(memory=10, others=ALL_AT_ONCE), quick=SHORT)
+@attack(Bounds(memory=20, others=ALL_AT_ONCE), quick=SHORT)
 async def ws_unanswered_close(target: Target) -> list[Figure]:
     """200 WebSockets do not answer a close: some say nothing, some send on and on."""
     within = 3.0 if target.quick else 6.0
@@ -156,7 +156,7 @@ async def ws_unanswered_close(target: Target) -> list[Figure]:
     return await together(case("silent", silence), case("sending on", send_on))
 
 
-@attack(Bounds(memory=16, fresh=False), quick=SHORT)
+@attack(Bounds(memory=24, fresh=False), quick=SHORT)
 async def ws_unread(target: Target) -> list[Figure]:
     """64 WebSockets read nothing of messages without end, 32 of echoes of what they send."""
     within = 4.0 if target.quick else 62.0

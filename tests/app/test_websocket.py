@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
@@ -114,6 +114,10 @@ DECLARATIONS: list[tuple[Callable[[App], object], str]] = [
     (lambda app: app.websocket("/ws")(passing), "must take (request, ws)"),
     (lambda app: app.websocket("/ws", ["v1", "v 2"])(echo), "'v 2' cannot be a subprotocol"),
     (lambda app: app.websocket("/ws", [""])(echo), "'' cannot be a subprotocol"),
+    (
+        lambda app: app.websocket("/ws", deflate=cast("bool", 9))(echo),
+        "deflate=9 tells nothing about compression: give True",
+    ),
     (lambda app: app.websocket("/ws", origins=["a.example"])(echo), "'a.example' is no origin: write scheme://host"),
     (lambda app: app.websocket("/ws", origins=["https://a.example/"])(echo), "'https://a.example/' is no origin"),
     (lambda app: app.websocket("/ws", origins=["*"])(echo), "'*' is no origin"),

@@ -11,7 +11,7 @@ from upgrading import ACCEPT, Answer, Visitor, opening, visiting
 from written_deflated import COMPRESSED, deflated
 from written_frames import TEXT, frame
 
-from trioframe import App, HTTPError, LocalProtocolError, Response, text
+from trioframe import App, Deflate, HTTPError, LocalProtocolError, Response, text
 
 ALLOWED = ("https://a.example", "http://localhost:8000")
 
@@ -182,12 +182,27 @@ async def test_no_origin_may_be_allowed(app: App, autojump_clock: MockClock) -> 
         await visitor.open()
 
 
-@pytest.mark.parametrize("deflate", [False, True])
-async def test_deflate_is_spoken_where_it_is_wanted(app: App, deflate: bool, autojump_clock: MockClock) -> None:
+BOTH_ALONE = "; server_no_context_takeover; client_no_context_takeover"
+
+
+@pytest.mark.parametrize(
+    ("deflate", "answered"),
+    [
+        (False, None),
+        (True, BOTH_ALONE),
+        (Deflate(), BOTH_ALONE),
+        (Deflate(server_max_window_bits=10), f"{BOTH_ALONE}; server_max_window_bits=10"),
+        (Deflate(server_no_context_takeover=False, client_no_context_takeover=False), ""),
+    ],
+)
+async def test_deflate_is_spoken_where_it_is_wanted(
+    app: App, deflate: bool | Deflate, answered: str | None, autojump_clock: MockClock
+) -> None:
     app.websocket("/ws", deflate=deflate)(echo)
     async with visiting(app) as visitor:
         answer = await visitor.open(sec_websocket_extensions="permessage-deflate")
-        assert ("permessage-deflate" in answer.headers.get("sec-websocket-extensions", "")) is deflate
+        wanted = None if answered is None else f"permessage-deflate{answered}"
+        assert answer.headers.get("sec-websocket-extensions") == wanted
         if deflate:
             await visitor.stream.send_all(frame(TEXT, deflated(b"hello" * 1000), reserved=COMPRESSED))
             first, size = await visitor._read(2)

@@ -18,9 +18,11 @@ from typing import Any
 import damage
 import pytest
 from frame_agreement import (
+    ALONE,
     DEFLATED,
     LIMITS,
     SMALL,
+    TAKEN_OVER,
     Lane,
     deflate_disagreements,
     disagreements,
@@ -34,7 +36,8 @@ from written_deflated import COMPRESSED, compressed_messages, deflated
 from written_frames import BINARY, PING, TEXT, any_frames, frame, messages, plain_frames, reads, streams
 
 from trioframe.ws import frames
-from trioframe.ws.deflate import Deflate
+from trioframe.ws.deflate import DeflateExtension
+from trioframe.ws.deflate_terms import Deflate
 from trioframe.ws.events import Event, Fragment, Message
 from trioframe.ws.protocol import WebSocketLimits, WebSocketProtocol
 
@@ -50,9 +53,9 @@ def test_neither_the_lane_nor_the_cuts_make_a_difference(received: list[bytes], 
 
 
 @settings(max_examples=200)
-@given(reads(streams(compressed)), st.sampled_from([DEFLATED, SMALL]))
-def test_compression_keeps_to_the_limit(received: list[bytes], limits: WebSocketLimits) -> None:
-    assert list(deflate_disagreements(received, limits)) == []
+@given(reads(streams(compressed)), st.sampled_from([DEFLATED, SMALL]), st.sampled_from([ALONE, TAKEN_OVER]))
+def test_compression_keeps_to_the_limit(received: list[bytes], limits: WebSocketLimits, terms: Deflate) -> None:
+    assert list(deflate_disagreements(received, limits, terms)) == []
 
 
 @settings(max_examples=100)
@@ -115,7 +118,7 @@ class TestEachQuestionFinds:
         assert any(found.startswith("deflated, not cut") for found in deflate_disagreements(cut, LIMITS))
 
     def test_inflating_without_a_bound(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Deflate, "_inflate", lambda extension, inflater, data: inflater.decompress(data))
+        monkeypatch.setattr(DeflateExtension, "_inflate", lambda extension, inflater, data: inflater.decompress(data))
         assert any("are allocated" in found for found in deflate_disagreements([self.BOMB], DEFLATED))
 
     def test_a_ping_that_is_written_as_a_pong(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,7 @@ async function look() {
     return {
         echo: await echo("/echo"),
         deflated: await echo("/deflated"),
+        takeover: await echo("/takeover"),
         bye: await closed("/close?code=4002&reason=bye"),
         done: await closed("/count?to=3"),
         elsewhere: await closed("/ours"),
@@ -90,11 +91,13 @@ async def test_a_browser(tmp_path: Path):
     assert seen == {
         "echo": {**echoed, **closed, "extensions": ""},
         "deflated": {**echoed, **closed, "extensions": "permessage-deflate"},
+        "takeover": {**echoed, **closed, "extensions": "permessage-deflate"},
         "bye": {"code": 4002, "reason": "bye", "clean": True},
         "done": {"code": 1000, "reason": "", "clean": True},
         "elsewhere": {"code": 1006, "reason": "", "clean": False},
     }
-    assert [await server.next_end() for _ in range(4)] == [
+    assert [await server.next_end() for _ in range(5)] == [
+        End("closed", 4001, "enough"),
         End("closed", 4001, "enough"),
         End("closed", 4001, "enough"),
         End("returned", 4002, "bye"),

@@ -17,13 +17,20 @@ import websockets.trio.client
 from integration.live_server import Certificates, Live, serving
 from integration.websocket_server import MEBIBYTE, End, WebSocketServer
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK, InvalidStatus
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 WORDS = "Grüße, \N{SNAKE}\n\0" * 7
 OCTETS = bytes(range(256))
 SIZES = [0, 1, 125, 126, 65_535, 65_536, MEBIBYTE]
 CODES = [(1000, ""), (1000, "done"), (1001, "leaving"), (3000, "r" * 123), (4999, "ä" * 61)]
 
-ECHOES = [("/echo", None), ("/deflated", "deflate"), ("/echo", "deflate"), ("/deflated", None)]
+ECHOES = [
+    ("/echo", None),
+    ("/echo", "deflate"),
+    ("/deflated", "deflate"),
+    ("/deflated", None),
+    ("/takeover", "deflate"),
+]
 with_and_without_deflate = pytest.mark.parametrize(("path", "compression"), ECHOES)
 
 
@@ -64,7 +71,7 @@ async def test_websockets(server, tls, path, compression):
     async with serving(server.app, tls=tls) as live:
         async with websockets_to(live, path, compression=compression) as ws:
             agreed = ws.response.headers.get("Sec-WebSocket-Extensions", "")
-            assert agreed.startswith("permessage-deflate") is (path == "/deflated" and compression == "deflate")
+            assert agreed.startswith("permessage-deflate") is (path != "/echo" and compression == "deflate")
             for message in (WORDS, OCTETS, "", b"", WORDS * 1000):
                 await ws.send(message)
                 assert await ws.recv() == message
@@ -81,6 +88,25 @@ async def test_websockets_and_messages_of_all_sizes(server, path, compression):
             assert await ws.recv() == message
 
 
+@pytest.mark.parametrize("bits", [9, 12, None])
+@pytest.mark.parametrize("alone", [False, True])
+async def test_a_client_that_wants_to_hold_less(server, bits, alone):
+    offer = ClientPerMessageDeflateFactory(alone, alone, bits, bits)
+    async with (
+        serving(server.app) as live,
+        websockets_to(live, "/takeover", compression=None, extensions=[offer]) as ws,
+    ):
+        agreed = ws.response.headers["Sec-WebSocket-Extensions"]
+        assert ("no_context_takeover" in agreed, f"server_max_window_bits={bits}" in agreed) == (
+            alone,
+            bits is not None,
+        )
+        for number in range(20):
+            message = f"{number % 3} {WORDS * 100}"
+            await ws.send(message)
+            assert await ws.recv() == message
+
+
 async def test_a_large_message_and_tls(server, certificates: Certificates):
     message = OCTETS * (MEBIBYTE // 256)
     async with serving(server.app, tls=certificates) as live, websockets_to(live, "/echo") as ws:
@@ -88,7 +114,7 @@ async def test_a_large_message_and_tls(server, certificates: Certificates):
         assert await ws.recv() == message
 
 
-@pytest.mark.parametrize("path", ["/echo", "/deflated"])
+@pytest.mark.parametrize("path", ["/echo", "/deflated", "/takeover"])
 async def test_a_message_that_is_too_large(server, path):
     async with serving(server.app) as live, websockets_to(live, path, compression="deflate") as ws:
         await ws.send(bytes(MEBIBYTE + 1))

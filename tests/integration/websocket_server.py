@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import trio
 from integration.bystanders import new_app
 
-from trioframe import Request, WebSocket, WebSocketClosed
+from trioframe import Deflate, Request, WebSocket, WebSocketClosed
 
 __all__ = ["End", "WebSocketServer"]
 
@@ -33,7 +33,7 @@ class WebSocketServer:
     """See the top of this file; the app is `app`.
 
     ==============  ==================================================================
-    /echo           sends what it receives; /deflated with permessage-deflate
+    /echo           sends what it receives; /deflated with permessage-deflate, /takeover with context takeover
     /ours           the same, for pages of https://ours.example
     /pieces         sends the pieces of what it receives, as pieces
     /receive        only receives
@@ -52,6 +52,8 @@ class WebSocketServer:
         protocols = ("chat", "superchat")
         self._add("/echo", echo, subprotocols=protocols)
         self._add("/deflated", echo, subprotocols=protocols, deflate=True)
+        takeover = Deflate(server_no_context_takeover=False, client_no_context_takeover=False)
+        self._add("/takeover", echo, subprotocols=protocols, deflate=takeover)
         self._add("/ours", echo, origins=("https://ours.example",))
         self._add("/pieces", send_pieces, max_size=64 * MEBIBYTE)
         self._add("/receive", receive)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import tracemalloc
 import zlib
 
@@ -17,17 +18,18 @@ from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import FrameProtocol, Opcode, RsvBits
 
 from trioframe.ws.bounds import WebSocketLimits
-from trioframe.ws.deflate import Deflate, agree
+from trioframe.ws.deflate import DeflateExtension
+from trioframe.ws.deflate_terms import Deflate
 from trioframe.ws.events import CLOSED, NEED_DATA, Event, Fragment, Message, Ping, WebSocketError
-from trioframe.ws.handshake import Extension
 from trioframe.ws.protocol import WebSocketProtocol
 
-BAD_BITS = ["", "7", "16", "08", "9.0", "nine", "\u0669"]
+ALONE = Deflate()
+TAKEN_OVER = Deflate(server_no_context_takeover=False, client_no_context_takeover=False)
 
 
-def server(limit: float = 1 << 20) -> WebSocketProtocol:
+def server(limit: float = 1 << 20, terms: Deflate = ALONE) -> WebSocketProtocol:
     limits = WebSocketLimits(max_message_size=limit)
-    return WebSocketProtocol(limits, [Deflate(limits)])
+    return WebSocketProtocol(limits, [DeflateExtension(limits, terms)])
 
 
 def sends(protocol: WebSocketProtocol, *received: bytes) -> list[Event]:
@@ -39,61 +41,10 @@ def sends(protocol: WebSocketProtocol, *received: bytes) -> list[Event]:
     return events
 
 
-def refusal(octets: bytes, limit: float = 1 << 20) -> int:
+def refusal(octets: bytes, limit: float = 1 << 20, terms: Deflate = ALONE) -> int:
     with pytest.raises(WebSocketError) as error:
-        sends(server(limit), octets)
+        sends(server(limit, terms), octets)
     return error.value.code
-
-
-class TestAgreeing:
-    @pytest.mark.parametrize(
-        ("parameters", "bits"),
-        [
-            ((), None),
-            ((("client_max_window_bits", None),), None),
-            ((("client_max_window_bits", "8"), ("server_no_context_takeover", None)), None),
-            ((("server_max_window_bits", "9"), ("client_no_context_takeover", None)), "9"),
-            ((("server_max_window_bits", "15"),), "15"),
-        ],
-    )
-    def test_the_answer(self, parameters: tuple[tuple[str, str | None], ...], bits: str | None) -> None:
-        agreed = agree([Extension("permessage-deflate", parameters)], WebSocketLimits())
-        assert agreed is not None
-        answer, extension = agreed
-        takeover = (("server_no_context_takeover", None), ("client_no_context_takeover", None))
-        expected = takeover if bits is None else (*takeover, ("server_max_window_bits", bits))
-        assert answer == Extension("permessage-deflate", expected)
-        assert extension.enabled()
-        assert not extension.offer()
-
-    @pytest.mark.parametrize(
-        "parameters",
-        [
-            (("server_max_window_bits", None),),
-            *(((name, bits),) for name in ("server_max_window_bits", "client_max_window_bits") for bits in BAD_BITS),
-            (("server_max_window_bits", "8"),),
-            (("server_no_context_takeover", "1"),),
-            (("client_no_context_takeover", ""),),
-            (("client_max_window_bits", None), ("client_max_window_bits", "9")),
-            (("other", None),),
-        ],
-    )
-    def test_what_is_declined(self, parameters: tuple[tuple[str, str | None], ...]) -> None:
-        assert agree([Extension("permessage-deflate", parameters)], WebSocketLimits()) is None
-
-    def test_the_first_that_can_be_accepted(self) -> None:
-        offers = [
-            Extension("x-other"),
-            Extension("permessage-deflate", (("server_max_window_bits", "8"),)),
-            Extension("permessage-deflate", (("server_max_window_bits", "10"),)),
-            Extension("permessage-deflate"),
-        ]
-        agreed = agree(offers, WebSocketLimits())
-        assert agreed is not None
-        assert ("server_max_window_bits", "10") in agreed[0].parameters
-
-    def test_nothing_is_offered(self) -> None:
-        assert agree([], WebSocketLimits()) is None
 
 
 class TestReading:
@@ -247,8 +198,7 @@ class TestLimit:
 class TestWriting:
     @given(st.one_of(st.text(), st.text(min_size=1, max_size=9).map(lambda text: text * 100)), st.integers(9, 15))
     def test_what_is_written_is_read(self, text: str, bits: int) -> None:
-        limits = WebSocketLimits()
-        protocol = WebSocketProtocol(limits, [Deflate(limits, bits)])
+        protocol = server(terms=Deflate(server_max_window_bits=bits))
         client = FrameProtocol(client=True, extensions=[wsproto_deflate()])
         client.receive_bytes(
             protocol.send_message(text)
@@ -272,11 +222,91 @@ class TestWriting:
         no_bits = RsvBits(rsv1=False, rsv2=False, rsv3=False)
         law = FrameProtocol(client=False, extensions=[])
         data = bytes(125)
-        assert Deflate(WebSocketLimits()).frame_outbound(law, Opcode.PING, no_bits, data, True) == (no_bits, data)
+        extension = DeflateExtension(WebSocketLimits(), ALONE)
+        assert extension.frame_outbound(law, Opcode.PING, no_bits, data, True) == (no_bits, data)
 
 
-def wsproto_deflate() -> PerMessageDeflate:
+class TestTakingOver:
+    """Messages may refer back to those before them."""
+
+    # RFC 7692 section 7.2.3.2
+    HELLO = frame(TEXT, bytes.fromhex("f248cdc9c90700"), reserved=COMPRESSED)
+    HELLO_AGAIN = frame(TEXT, bytes.fromhex("f200110000"), reserved=COMPRESSED)
+
+    def test_the_example_of_the_rfc(self) -> None:
+        for between in (b"", frame(TEXT, b"Hello"), frame(PING)):
+            events = sends(server(terms=TAKEN_OVER), self.HELLO + between + self.HELLO_AGAIN)
+            assert events[0] == events[-1] == Message("Hello")
+        assert refusal(self.HELLO + self.HELLO_AGAIN) == 1007
+
+    @given(st.lists(st.text(max_size=9).map(lambda text: text * 20), max_size=5), cuts, st.integers(9, 15))
+    def test_what_another_compressed(self, texts: list[str], lengths: list[int], bits: int) -> None:
+        terms = Deflate(client_no_context_takeover=False, client_max_window_bits=bits)
+        client = FrameProtocol(client=True, extensions=[wsproto_deflate(terms)])
+        octets = b"".join(client.send_data(text[:7], fin=False) + client.send_data(text[7:]) for text in texts)
+        received = pieces(octets, lengths) if octets else []
+        assert sends(server(terms=terms), *received) == list(map(Message, texts))
+
+    def test_one_that_ends_with_a_last_block_is_not_referred_back_to(self) -> None:
+        deflater = zlib.compressobj(wbits=-15)
+        last = frame(TEXT, deflater.compress(b"Hello") + deflater.flush(), reserved=COMPRESSED)
+        assert sends(server(terms=TAKEN_OVER), last + self.HELLO + self.HELLO_AGAIN) == [Message("Hello")] * 3
+        assert refusal(last + self.HELLO_AGAIN, terms=TAKEN_OVER) == 1007
+
+    def test_what_has_no_end(self) -> None:
+        payload = deflated(b"abc" * 100)
+        for end in range(len(payload)):
+            octets = self.HELLO + frame(BINARY, payload[:end], reserved=COMPRESSED)
+            assert refusal(octets, terms=TAKEN_OVER) == 1007
+
+    def test_each_message_has_the_limit_for_itself(self) -> None:
+        deflater = zlib.compressobj(wbits=-15)
+        one, two = (deflater.compress(bytes(1000)) + deflater.flush(zlib.Z_SYNC_FLUSH) for _ in range(2))
+        octets = b"".join(frame(BINARY, payload[:-4], reserved=COMPRESSED) for payload in (one, two))
+        assert sends(server(1000, TAKEN_OVER), octets) == [Message(bytes(1000))] * 2
+        assert refusal(octets, 999, TAKEN_OVER) == 1009
+
+    @given(st.lists(st.text(max_size=9).map(lambda text: text * 20), max_size=5), st.integers(9, 15))
+    def test_what_is_written_is_read(self, texts: list[str], bits: int) -> None:
+        terms = Deflate(server_no_context_takeover=False, server_max_window_bits=bits)
+        protocol = server(terms=terms)
+        client = FrameProtocol(client=True, extensions=[wsproto_deflate(terms)])
+        for text in texts:
+            client.receive_bytes(
+                protocol.send_message(text)
+                + protocol.send_fragment(text, final=False)
+                + protocol.send_fragment("", final=True)
+            )
+            assert "".join(str(frame.payload) for frame in client.received_frames()) == text * 2
+
+    def test_what_was_sent_before_is_not_sent_again(self) -> None:
+        protocol, text = server(terms=TAKEN_OVER), '{"symbol": "ABC", "price": 100}'
+        sizes = [len(protocol.send_message(text)) for _ in range(3)]
+        assert max(sizes[1:]) < 10 < len(text) < sizes[0]
+
+    def test_the_window_is_kept_to(self) -> None:
+        noise = random.Random(1).randbytes(1 << 9)
+        protocol = server(terms=Deflate(server_no_context_takeover=False, server_max_window_bits=9))
+        assert all(len(protocol.send_message(noise)) > 1 << 9 for _ in range(2))
+        protocol = server(terms=Deflate(server_no_context_takeover=False, server_max_window_bits=11))
+        assert [len(protocol.send_message(noise)) > 1 << 9 for _ in range(2)] == [True, False]
+
+    def test_who_says_nothing_holds_no_context(self) -> None:
+        tracemalloc.start()
+        try:
+            idle = [DeflateExtension(WebSocketLimits(), TAKEN_OVER) for _ in range(10)]
+            assert tracemalloc.get_traced_memory()[1] < 1024 * len(idle)
+        finally:
+            tracemalloc.stop()
+
+
+def wsproto_deflate(terms: Deflate = ALONE) -> PerMessageDeflate:
     """The extension of wsproto, agreed upon as ours."""
-    extension = PerMessageDeflate(client_no_context_takeover=True, server_no_context_takeover=True)
+    extension = PerMessageDeflate(
+        client_no_context_takeover=terms.client_no_context_takeover,
+        server_no_context_takeover=terms.server_no_context_takeover,
+        client_max_window_bits=terms.client_max_window_bits,
+        server_max_window_bits=terms.server_max_window_bits,
+    )
     extension.finalize("permessage-deflate")
     return extension

@@ -13,13 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar, cast, overload
 
 from .calling import is_async
 from .middleware import Around, Kind, Middleware
 from .patterns import Patterns
 from .place import place_of
 from .route import Route, RouteExtra, WebSocketOptions
+
+if TYPE_CHECKING:
+    from ..ws.deflate_terms import Deflate
 
 __all__ = ["Declarations", "DeclaredListener", "ExceptionHandler", "SignalReceiver", "WithPriority"]
 
@@ -203,7 +206,7 @@ class Declarations:
         subprotocols: Sequence[str] = (),
         *,
         origins: Sequence[str] | None = None,
-        deflate: bool = False,
+        deflate: bool | Deflate = False,
         max_size: float | None = None,
         cancel_on_close: bool = False,
         **options: Any,
@@ -216,7 +219,7 @@ class Declarations:
         Parameters:
           subprotocols: those that are spoken here, the favourite first.
           origins: the pages that may connect, as in "https://a.example"; others get 403.  None allows every page.
-          deflate: compress messages with clients that can.
+          deflate: compress messages with clients that can; a `Deflate` says how.
           max_size: bytes of a message, decompressed; WEBSOCKET_MAX_SIZE by default.
           cancel_on_close: cancel the handler, as "disconnect", also when the client closes in order; but not if an
             operation of `ws` says so.  When it has returned, what it has started in ``request.nursery`` is cancelled.

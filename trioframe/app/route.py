@@ -23,10 +23,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from ..config import ErrorFormat, OnDisconnect
+
+if TYPE_CHECKING:
+    from ..ws.deflate_terms import Deflate
 
 __all__ = ["Parameter", "Route", "RouteExtra", "Slot", "Template", "WebSocketOptions", "parse_uri"]
 
@@ -89,7 +92,7 @@ class WebSocketOptions:
 
     subprotocols: tuple[str, ...] = ()
     origins: tuple[str, ...] | None = None
-    deflate: bool = False
+    deflate: bool | Deflate = False
     max_size: float | None = None
     cancel_on_close: bool = False
 

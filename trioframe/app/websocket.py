@@ -31,9 +31,10 @@ from ..config import Config
 from ..errors import HTTPError, Mistake, RequestCancelled, ServerError, WebSocketClosed
 from ..http.headers import HeaderInput, MutableHeaders
 from ..http.switched import Switched
-from ..ws import deflate
 from ..ws.bounds import WebSocketLimits
 from ..ws.close_codes import CloseCode, fitting_reason
+from ..ws.deflate import DeflateExtension
+from ..ws.deflate_terms import Deflate, agree
 from ..ws.handshake import (
     Extension,
     Offer,
@@ -67,6 +68,7 @@ def websocket_endpoint(route: Route, options: WebSocketOptions, config: Config) 
     size = config.WEBSOCKET_MAX_SIZE if options.max_size is None else options.max_size
     terms = WebSocketTerms(
         limits=WebSocketLimits(size, config.WEBSOCKET_MAX_FRAGMENTS),
+        deflate=Deflate() if options.deflate is True else options.deflate or None,
         max_queue=config.WEBSOCKET_MAX_QUEUE,
         ping_interval=config.WEBSOCKET_PING_INTERVAL,
         ping_timeout=config.WEBSOCKET_PING_TIMEOUT,
@@ -92,6 +94,8 @@ def mistakes_in(route: Route, options: WebSocketOptions) -> list[Mistake]:
         found.append(f"the handler of the WebSocket at {route.uri!r} must be async")
     if size is not None and (not isinstance(size, int | float) or not size >= 1):
         found.append(f"max_size={size!r} is no size of a message: give a number of bytes, 1 or more, or math.inf")
+    if not isinstance(options.deflate, bool | Deflate):
+        found.append(f"deflate={options.deflate!r} tells nothing about compression: give True, False or a Deflate")
     found += [
         f"{name!r} cannot be a subprotocol: it has to be a token, of letters, digits and some signs"
         for name in options.subprotocols
@@ -119,14 +123,14 @@ class Upgrade:
         self._cancel_on_close = terms.cancel_on_close
         exchange = request.exchange
         exchange.at_end = (*exchange.at_end, self._let_go)
-        deflated = deflate.agree(offer.extensions, terms.limits) if options.deflate else None
+        agreed = None if terms.deflate is None else agree(offer.extensions, terms.deflate)
         self.websocket = WebSocket(
             request.exchange,
             terms,
-            partial(self._accept, offer, () if deflated is None else (deflated[0],)),
+            partial(self._accept, offer, () if agreed is None else (agreed[0],)),
             opened=None if self._hooks.opened is None else partial(self._tell, self._hooks.opened),
             subprotocol=choose_subprotocol(offer, options.subprotocols),
-            extensions=() if deflated is None else (deflated[1],),
+            extensions=() if agreed is None else (DeflateExtension(terms.limits, agreed[1]),),
         )
 
     # --- within the lifetime -----------------------------------------------------------------------------------------

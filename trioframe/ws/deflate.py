@@ -1,25 +1,24 @@
 """Compressed messages: permessage-deflate (RFC 7692).
 
 wsproto has an extension of this name, but inflates without a bound, and after a ping within a compressed message takes
-the rest of it as it is.  So this is our own, in the same two places: the handshake, and the frame decoder of wsproto.
+the rest of it as it is.  So this is our own, in the same place: the frame codec of wsproto.
 
 Rules of this file:
 
 * Inflating stops at the limit of a message, before more is allocated: one octet can become a thousand.
 * It is done piece by piece, as wsproto copies what it is given several times, and others want their turn: what a frame
   inflates to comes as several frames (`InflatingDecoder`).
-* No context is taken over from one message to the next, in either direction.  It would help small messages that
-  resemble each other, and cost some 300 KiB for each connection, also for one that says nothing.
-* What is small is sent as it is: alone it would hardly shrink.
-* An offer that is not understood to the last parameter is declined, and is no error (section 7.1).
+* A context that messages may refer back to is made with the first compressed one, and kept only if that was agreed
+  upon: it is large.
+* What is small is sent as it is, unless there is such a context: alone it would hardly shrink.
+
+It must not know how that was agreed upon.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 import zlib
-from collections.abc import Iterable
 from typing import Final, cast
 
 from wsproto import extensions
@@ -27,80 +26,49 @@ from wsproto.frame_protocol import Frame, FrameDecoder, FrameProtocol, Opcode, R
 
 from .bounds import NO_BITS, WebSocketLimits, too_large
 from .close_codes import CloseCode
+from .deflate_terms import NAME, Deflate
 from .events import WebSocketError
-from .handshake import Extension
 
-__all__ = ["Deflate", "InflatingDecoder", "agree"]
+__all__ = ["DeflateExtension", "InflatingDecoder"]
 
-_NAME: Final = "permessage-deflate"
-_WIDEST: Final = 15  # a window, as a power of two
 _SMALL: Final = 128  # octets of a message that is not compressed
 
 # Octets that are inflated at once.
 _PIECE: Final = 64 * 1024
 
-# Everybody waits while a message is compressed: the usual level 6 takes three times as long for a twentieth less.
-_LEVEL: Final = 4
-
-# zlib writes no window of 8; an offer that asks for one is declined.
-_PARAMETER: Final = re.compile(
-    r"(?:client|server)_no_context_takeover"
-    r"|client_max_window_bits(?:=(?:[89]|1[0-5]))?"
-    r"|server_max_window_bits=(?:9|1[0-5])"
-).fullmatch
-
-_NO_TAKEOVER: Final = (("server_no_context_takeover", None), ("client_no_context_takeover", None))
-
-# What every message ends with, and is not sent (section 7.2.1); and an empty block behind it that is the last.
+# What every message ends with, and is not sent (section 7.2.1); and an empty block that is the last.
 _TAIL: Final = b"\x00\x00\xff\xff"
-_END: Final = _TAIL + b"\x01\x00\x00\xff\xff"
+_LAST_BLOCK: Final = b"\x01\x00\x00\xff\xff"
 
 _COMPRESSED: Final = RsvBits(rsv1=True, rsv2=False, rsv3=False)
 _Protocol = FrameDecoder | FrameProtocol
 
 
-def agree(offers: Iterable[Extension], limits: WebSocketLimits) -> tuple[Extension, Deflate] | None:
-    """The answer to the first offer that can be accepted, and what it agrees upon; None if there is no such offer.
-
-    Parameters:
-      offers: what the client offers, its favourite first; offers of other extensions are passed over.
-    """
-    for name, parameters in offers:
-        if name == _NAME and _is_understood(parameters):
-            bits = dict(parameters).get("server_max_window_bits")
-            answer = _NO_TAKEOVER if bits is None else (*_NO_TAKEOVER, ("server_max_window_bits", bits))
-            return Extension(_NAME, answer), Deflate(limits, int(bits or _WIDEST))
-    return None
-
-
-def _is_understood(parameters: tuple[tuple[str, str | None], ...]) -> bool:
-    written = (name if value is None else f"{name}={value}" for name, value in parameters)
-    return len(dict(parameters)) == len(parameters) and all(map(_PARAMETER, written))
-
-
-class Deflate(extensions.Extension):
+class DeflateExtension(extensions.Extension):
     """The extension, agreed upon for one connection.
 
     Parameters:
       limits: how large a message may be, inflated.
-      window_bits: how far our messages refer back, as a power of two, 9 to 15.
+      terms: what was agreed upon.
 
     Attributes:
       pending: whether more comes of what has been received: `next_piece` gives it.
     """
 
-    name = _NAME
+    name = NAME
 
-    def __init__(self, limits: WebSocketLimits, window_bits: int = _WIDEST) -> None:
+    def __init__(self, limits: WebSocketLimits, terms: Deflate) -> None:
         self._limits = limits
-        self._window_bits = window_bits
+        self._terms = terms
         self._in_message = False  # the current frame belongs to a message
         self._inflater: zlib._Decompress | None = None  # of the message that comes, if it is compressed
         self._room = 0  # octets that it may still become
         self._rest = b""  # of what has come, and is still to be inflated
         self._ending = False  # the message ends behind that
         self.pending = False
-        self._deflater: zlib._Compress | None = None  # of the message that is sent in fragments
+        self._context: zlib._Decompress | None = None  # to which the next one may refer back
+        self._deflater: zlib._Compress | None = None  # of the message that is sent, or of the next
+        self._deflating = False  # a compressed message was begun, and is sent in fragments
 
     def enabled(self) -> bool:
         """It was agreed upon."""
@@ -115,7 +83,8 @@ class Deflate(extensions.Extension):
         self._in_message = not opcode.iscontrol()
         if opcode is not Opcode.TEXT and opcode is not Opcode.BINARY:
             return NO_BITS
-        self._inflater = zlib.decompressobj(-_WIDEST) if rsv.rsv1 else None
+        # This may come again and again, until the header is whole: nothing is used up.
+        self._inflater = self._begin_inflating() if rsv.rsv1 else None
         self._room = int(min(self._limits.max_message_size, sys.maxsize - 1))
         self._rest, self._ending, self.pending = b"", False, False
         return _COMPRESSED
@@ -141,6 +110,11 @@ class Deflate(extensions.Extension):
         inflated = self._inflate_payload(inflater, self._rest)
         return inflated + self._finish(inflater) if self._ending and not self.pending else inflated
 
+    def _begin_inflating(self) -> zlib._Decompress:
+        if self._context is not None:
+            return self._context
+        return zlib.decompressobj(-self._terms.client_max_window_bits)
+
     def _inflate_payload(self, inflater: zlib._Decompress, data: bytes) -> bytes:
         inflated = self._inflate(inflater, data)
         # Behind a block that says it is the last, there may be one octet of another (section 7.2.3.4).
@@ -149,7 +123,11 @@ class Deflate(extensions.Extension):
         return inflated
 
     def _finish(self, inflater: zlib._Decompress) -> bytes:
-        inflated = self._inflate(inflater, _END)
+        inflated = self._inflate(inflater, _TAIL)
+        # Behind a block that says it is the last, the client begins anew (section 7.2.3.4).
+        is_kept = not (self._terms.client_no_context_takeover or inflater.eof)
+        self._context = inflater.copy() if is_kept else None
+        inflated += self._inflate(inflater, _LAST_BLOCK)
         if not inflater.eof or self.pending:
             raise _malformed()
         self._inflater, self._ending = None, False
@@ -172,16 +150,22 @@ class Deflate(extensions.Extension):
         self, proto: _Protocol, opcode: Opcode, rsv: RsvBits, data: bytes, fin: bool
     ) -> tuple[RsvBits, bytes]:
         """What of a frame is sent; each fragment can be inflated when it has come."""
-        if opcode.iscontrol() or (self._deflater is None and fin and len(data) < _SMALL):
+        if opcode.iscontrol() or not (self._deflating or self._is_worth_it(data, fin)):
             return rsv, data
         if self._deflater is None:
-            self._deflater = zlib.compressobj(_LEVEL, wbits=-self._window_bits)
+            self._deflater = zlib.compressobj(self._terms.level, wbits=-self._terms.server_max_window_bits)
+        if not self._deflating:
             rsv = rsv._replace(rsv1=True)
         deflated = self._deflater.compress(data) + self._deflater.flush(zlib.Z_SYNC_FLUSH)
+        self._deflating = not fin
         if fin:
-            self._deflater = None
             deflated = deflated.removesuffix(_TAIL)
+            if self._terms.server_no_context_takeover:
+                self._deflater = None
         return rsv, deflated
+
+    def _is_worth_it(self, data: bytes, fin: bool) -> bool:
+        return not (fin and len(data) < _SMALL and self._terms.server_no_context_takeover)
 
 
 class InflatingDecoder(FrameDecoder):
@@ -191,7 +175,7 @@ class InflatingDecoder(FrameDecoder):
       deflate: one of `extensions`.
     """
 
-    def __init__(self, deflate: Deflate, extensions: list[extensions.Extension]) -> None:
+    def __init__(self, deflate: DeflateExtension, extensions: list[extensions.Extension]) -> None:
         super().__init__(client=False, extensions=extensions)
         self._deflate = deflate
         self._inflating: Frame | None = None  # some of it was given

@@ -30,7 +30,7 @@ from ..http.inbox import Inbox
 from . import frames, long_message
 from .bounds import Bounds, WebSocketLimits
 from .close_codes import decode_close, encode_close
-from .deflate import Deflate, InflatingDecoder
+from .deflate import DeflateExtension, InflatingDecoder
 from .events import CLOSED, NEED_DATA, Close, Event, Fragment, Message, Ping, Pong, WebSocketError
 
 __all__ = ["WebSocketLimits", "WebSocketProtocol"]
@@ -225,7 +225,7 @@ class WebSocketProtocol:
     def _make_decoder(self) -> FrameDecoder:
         extensions = [*self._extensions, Bounds(self._limits)]
         for extension in self._extensions:
-            if isinstance(extension, Deflate):
+            if isinstance(extension, DeflateExtension):
                 return InflatingDecoder(extension, extensions)
         return FrameDecoder(client=False, extensions=extensions)
 

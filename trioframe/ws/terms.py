@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .bounds import WebSocketLimits
+from .deflate_terms import Deflate
 
 __all__ = ["WebSocketTerms"]
 
@@ -15,6 +16,7 @@ class WebSocketTerms:
 
     Attributes:
       limits: what one message may be.
+      deflate: how messages are compressed, with a client that offers it; None if they are not.
       max_queue: messages that wait while nobody receives them, 1 or more; fewer if they take more memory than a message
         may have octets.
       ping_interval: how long the peer may be silent before it is pinged.
@@ -25,6 +27,7 @@ class WebSocketTerms:
     """
 
     limits: WebSocketLimits = field(default_factory=WebSocketLimits)
+    deflate: Deflate | None = None
     max_queue: int = 16
     ping_interval: float = 20.0
     ping_timeout: float = 20.0
