@@ -235,7 +235,7 @@ class WebSocketClosed(TrioframeError):
     """The WebSocket has ended, or one of the two sides has closed; raised by its operations.
 
     It is also what a channel would raise: `trio.EndOfChannel` by receiving behind a clean close, else
-    `trio.BrokenResourceError`.
+    `trio.BrokenResourceError`; and `trio.ClosedResourceError` if the handler itself has closed.
 
     Parameters:
       code: that of the first close frame, ours or the peer's (RFC 6455 section 7.4); 1005 if it had none, 1006 if there

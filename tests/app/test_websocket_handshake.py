@@ -58,7 +58,7 @@ REFUSALS: list[tuple[dict[str, str | None], int, dict[str, str]]] = [
     ({"sec_websocket_extensions": ";"}, 400, {}),
     ({"origin": "https://evil.example"}, 403, {}),
     ({"origin": "null"}, 403, {}),
-    ({"method": "HEAD"}, 405, {"allow": "GET"}),
+    ({"method": "HEAD"}, 426, {"upgrade": "websocket"}),
 ]
 
 
@@ -80,8 +80,8 @@ async def test_what_is_no_opening_is_refused(
     async with visiting(app) as visitor:
         if fields.get("method") == "HEAD":  # whose answer has no body
             await visitor.stream.send_all(opening(**fields))
-            answer = Answer(405, {"allow": "GET"}, b"")
-            assert b"HTTP/1.1 405 " in await visitor.stream.receive_some()
+            answer = Answer(426, {"upgrade": "websocket"}, b"")
+            assert b"HTTP/1.1 426 " in await visitor.stream.receive_some()
         else:
             answer = await refused(visitor, **fields)
     assert answer.status == status

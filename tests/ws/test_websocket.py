@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -819,15 +820,61 @@ async def test_an_aclose_that_is_cancelled_before_it_is_accepted(autojump_clock:
         assert await peer.read() == Frame(TEXT, b"open")
 
 
+@pytest.mark.parametrize(("code", "is_clean"), [(1000, True), (1001, True), (1011, False), (4000, False)])
+async def test_who_iterates_while_another_task_closes(code: int, is_clean: bool, autojump_clock: MockClock) -> None:
+    """The iteration ends as if the peer had closed; whoever looks sees that it was closed here."""
+    seen: list[str] = []
+
+    async def iterate(ws: WebSocket) -> None:
+        try:
+            async for _ in ws:
+                pass
+            seen.append("ended")
+        except trio.ClosedResourceError as closed:
+            seen.append(str(closed))
+        with pytest.raises(trio.ClosedResourceError) as ended:
+            await ws.recv()
+        assert isinstance(ended.value, trio.EndOfChannel) is is_clean
+
+    async def handler(ws: WebSocket) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(iterate, ws)
+            await trio.sleep(1)
+            await ws.close(code, "bye")
+
+    async with websocket(handler) as peer:
+        assert await peer.read() == closing(code, "bye")
+        assert await peer.leave() == []
+        assert peer.fate == "returned"
+        assert seen == ["ended" if is_clean else f"{code} bye"]
+
+
+async def test_closing_what_the_peer_has_closed(autojump_clock: MockClock) -> None:
+    async def handler(ws: WebSocket) -> None:
+        with pytest.raises(WebSocketClosed) as closed:
+            await ws.recv()
+        assert not isinstance(closed.value, trio.ClosedResourceError)
+        await ws.close()
+        with pytest.raises(trio.ClosedResourceError):
+            await ws.recv()
+        assert ws.close_code == 4000
+
+    async with websocket(handler) as peer:
+        await peer.send(close(4000))
+        await peer.read_to_end()
+        assert peer.fate == "returned"
+
+
 async def test_it_is_a_channel(autojump_clock: MockClock) -> None:
     async def handler(ws: WebSocket) -> None:
         channel: trio.abc.Channel[str | bytes] = ws
         async with channel:
             await channel.send(await channel.receive())
-        with pytest.raises(trio.BrokenResourceError):
-            await channel.send("never")
-        with pytest.raises(trio.EndOfChannel):
-            await channel.receive()
+        for operation in (partial(channel.send, "never"), channel.receive):
+            with pytest.raises(trio.ClosedResourceError) as closed:
+                await operation()
+            assert isinstance(closed.value, WebSocketClosed)
+            assert closed.value.code == 1000
 
     async with websocket(handler) as peer:
         await peer.send(text("a"))

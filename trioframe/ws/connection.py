@@ -27,7 +27,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import NamedTuple, Never
+from typing import Final, NamedTuple, Never
 
 import trio
 from wsproto.extensions import Extension
@@ -63,6 +63,17 @@ class Broken(_Closed, trio.BrokenResourceError):
     """Nothing can be sent any more, or the connection was lost."""
 
 
+class _EndedHere(Ended, trio.ClosedResourceError):
+    """Closed in order, by the handler itself."""
+
+
+class _BrokenHere(Broken, trio.ClosedResourceError):
+    """Closed by the handler itself: nothing can be sent any more, or it told of a failure."""
+
+
+_HERE: Final = {Ended: _EndedHere, Broken: _BrokenHere}
+
+
 class HangingUp(NamedTuple):
     """A task that ends the connection while the handler goes on."""
 
@@ -78,6 +89,7 @@ class Connection(Reading):
         "_alarm",
         "_close_code",
         "_close_reason",
+        "_closed_here",
         "_ended",
         "_failed_aloud",
         "_finishing",
@@ -99,6 +111,7 @@ class Connection(Reading):
         self._waits: tuple[trio.CancelScope, ...] = ()  # for what may never come
         self._close_code: int | None = None
         self._close_reason = ""
+        self._closed_here = False  # by the handler, or a task of it
         self._failed_aloud = False  # given up, and the peer was told why: so its end is in order
         self._ended: trio.Event | None = None
         self._finishing = False  # the handler has ended
@@ -342,9 +355,9 @@ class Connection(Reading):
         if scope.cancelled_caught:
             self._raise_closed()
 
-    def _raise_closed(self, kind: type[_Closed] = Broken) -> Never:
+    def _raise_closed(self, kind: type[Ended | Broken] = Broken) -> Never:
         code = CloseCode.ABNORMAL_CLOSURE if self._close_code is None else self._close_code
-        closed = kind(code, self._close_reason)
+        closed = (_HERE[kind] if self._closed_here else kind)(code, self._close_reason)
         closed.websocket = self
         try:
             raise closed

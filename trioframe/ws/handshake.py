@@ -4,8 +4,8 @@ What a request head offers is taken apart by `read_offer`; `check_origin` and `c
 makes the header of the 101 that answers it.  What is no offer is answered in HTTP, by the `HTTPError` that says so.
 
     the request                                       the answer
-    is not GET                                        405, Allow
-    is HTTP/1.0, or does not upgrade to websocket     426, Upgrade
+    is neither GET nor HEAD                           405, Allow
+    is HTTP/1.0, or does not upgrade to websocket     426, Upgrade; so to each HEAD
     speaks another version of WebSockets              426, Upgrade, Sec-WebSocket-Version
     has a bad key, bad subprotocols or extensions     400
     comes from a page of a foreign origin             403
@@ -113,10 +113,11 @@ def read_offer(head: RequestHead) -> Offer:
     Raises:
       HTTPError: it does not, or not as RFC 6455 has it; see the top of this file.
     """
-    if head.method != "GET":
-        raise MethodNotAllowed("a WebSocket is opened with GET", allowed=("GET",))
+    if head.method not in ("GET", "HEAD"):
+        raise MethodNotAllowed("a WebSocket is opened with GET", allowed=("GET", "HEAD"))
     headers = Headers(head)
-    if not _upgrades(head, headers):
+    # HEAD is answered as a GET that opens nothing: only GET does (RFC 6455 section 4.1).
+    if head.method == "HEAD" or not _upgrades(head, headers):
         message = "this is the place of a WebSocket: send Upgrade: websocket and Connection: Upgrade, in HTTP/1.1"
         raise HTTPError(426, message, headers=_UPGRADE)
     if headers.get("sec-websocket-version") != _VERSION:

@@ -190,7 +190,7 @@ class Receiving(Connection):
         return self._recv(iterating=True)
 
     async def receive(self) -> str | bytes:
-        """As `recv`; `trio.EndOfChannel` behind a clean close, `trio.BrokenResourceError` behind any other end."""
+        """As `recv`; what it raises is also the error of a channel, see `WebSocketClosed`."""
         return await self._recv()
 
 

@@ -333,6 +333,7 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
         with self._occupying():
             if self._state is _OPEN:
                 self._close_now(code, reason)
+            self._closed_here = True
             await self._wait_ended()
         await trio.lowlevel.checkpoint()
 
