@@ -262,6 +262,19 @@ async def test_an_idle_tls_connection_ends_with_close_notify(
         assert await client.receive_some() == b""  # no BrokenResourceError: the end was said
 
 
+async def test_who_sends_on_over_tls_sees_the_end_of_the_answer(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext], autojump_clock: MockClock
+) -> None:
+    async with running(hello, ssl=contexts[0]) as it:
+        client = trio.SSLStream(it.listener.connect(), contexts[1], server_hostname="example.org")
+        await client.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + bytes(900_000))
+        answer = b""
+        while data := await client.receive_some():  # no BrokenResourceError: the end was said
+            answer += data
+        assert answer.startswith(b"HTTP/1.1 ")
+        await client.aclose()
+
+
 async def test_plain_http_on_a_tls_port_is_one_line(
     contexts: tuple[ssl.SSLContext, ssl.SSLContext], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from trio.testing import memory_stream_pair
 
 from trioframe.errors import ConfigError
-from trioframe.server.tls import describe_handshake_failure, server_context, wrap
+from trioframe.server.tls import describe_handshake_failure, discard_received, server_context, wrap
 
 CA = trustme.CA()
 SERVER = CA.issue_cert("app.test")
@@ -164,8 +164,42 @@ async def test_closing_lingers_beneath(autojump_clock):
     assert trio.current_time() == 5
 
 
+async def test_what_was_not_read_does_not_prevent_a_goodbye(autojump_clock):
+    server, client = await connect(our_context(), client_context())
+    await client.send_all(bytes(100_000))
+    await server.receive_some(1)
+    await discard_received(server)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.aclose)
+        await client.send_all(bytes(100_000))  # that lingers beneath
+        assert await client.receive_some() == b""  # without close_notify: BrokenResourceError
+        await client.aclose()
+    assert trio.current_time() == 0
+
+
+async def test_what_is_left_to_discard_when_the_client_has_gone():
+    server, client = await connect(our_context(), client_context())
+    await client.send_all(b"a word")
+    await client.transport_stream.aclose()
+    for _ in range(2):
+        await discard_received(server)
+    await server.aclose()
+    await discard_received(server)
+
+
+async def test_what_another_task_receives_is_left_to_it():
+    server, client = await connect(our_context(), client_context())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.receive_some)
+        await trio.testing.wait_all_tasks_blocked()
+        await discard_received(server)
+        nursery.cancel_scope.cancel()
+    await client.transport_stream.aclose()
+
+
 async def test_a_stream_without_half_close_is_wrapped_as_it_is():
     one, other = memory_stream_pair()
+    await discard_received(one)  # is left alone
     outer, inner = our_context(), client_context()
     server = wrap(wrap(one, outer, linger_timeout=5), outer, linger_timeout=5)
     client = trio.SSLStream(trio.SSLStream(other, inner, server_hostname="app.test"), inner, server_hostname="app.test")

@@ -7,6 +7,7 @@ Rules of this file:
 * `close_notify` is always sent (RFC 8446 section 6.1, RFC 9112 section 9.8): it alone tells a client that an answer
   that ends with the connection is whole, and OpenSSL 3 treats its absence as an attack.  Then the layer beneath
   lingers.
+* Where something was received and not read, OpenSSL would fail in place of sending it: that is thrown away before.
 * OpenSSL's errors are named once, in the tables below.
 
 It must not know HTTP beyond the name in ALPN.  The handshake belongs to the task of its connection.
@@ -18,13 +19,14 @@ import os
 import re
 import ssl
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import trio
 
 from ..errors import ConfigError
 from .linger import LingeringStream
 
-__all__ = ["describe_handshake_failure", "server_context", "wrap"]
+__all__ = ["describe_handshake_failure", "discard_received", "server_context", "wrap"]
 
 
 StrPath = str | os.PathLike[str]
@@ -107,8 +109,43 @@ def wrap(stream: trio.abc.Stream, context: ssl.SSLContext, *, linger_timeout: fl
     most.  A peer that ends without `close_notify` breaks the stream, as nothing can be sent to it any more.
     """
     if isinstance(stream, trio.abc.HalfCloseableStream):
-        stream = LingeringStream(stream, timeout=linger_timeout)
+        stream = _Beneath(stream, timeout=linger_timeout)
     return trio.SSLStream(stream, context, server_side=True)
+
+
+class _NothingMoreError(Exception):
+    """All that had been received was read."""
+
+
+class _Beneath(LingeringStream):
+    """What TLS stands on.
+
+    Attributes:
+      exhausted: nothing more is received, but by lingering.
+    """
+
+    exhausted = False
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        if self.exhausted:
+            raise _NothingMoreError
+        return await super().receive_some(max_bytes)
+
+
+async def discard_received(stream: trio.abc.Stream) -> None:
+    """Throw away what has come over TLS and was not read, and receive nothing more; to be called before `aclose`.
+
+    Parameters:
+      stream: one that `wrap` has made; others are left alone.
+
+    Raises nothing of its own.  If cancelled, the stream is still to be closed.
+    """
+    if isinstance(stream, trio.SSLStream) and isinstance(stream.transport_stream, _Beneath):
+        stream.transport_stream.exhausted = True
+        ends = _NothingMoreError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError
+        with suppress(*ends):
+            while await stream.receive_some():
+                pass
 
 
 # ---------------------------------------------------------------- handshakes

@@ -27,6 +27,7 @@ from ..http.request_nursery import Spawn
 from ..http.transport import PeerListener, Transport
 from .linger import linger
 from .sockets import reset_on_close
+from .tls import discard_received
 
 __all__ = ["WatchedStream"]
 
@@ -169,6 +170,7 @@ class WatchedStream(Transport):
             self._ended = True
             self._changed.unpark_all()
         if self._error is None:
+            await discard_received(self.stream)
             await linger(self.stream)
 
     def abort(self) -> None:
