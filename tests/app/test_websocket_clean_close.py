@@ -84,9 +84,10 @@ async def test_and_who_ignores_that_the_client_leaves_is_not_cancelled(
     assert fate.how == "returned"
 
 
+@pytest.mark.parametrize("cancel_on_close", [True, False])
 @pytest.mark.parametrize(("ends", "on_disconnect"), [(True, "cancel"), (False, "ignore")])
 async def test_what_a_handler_has_started_is_cancelled_when_it_has_returned(
-    app: App, ends: bool, on_disconnect: Any, autojump_clock: MockClock
+    *, app: App, ends: bool, on_disconnect: Any, cancel_on_close: bool, autojump_clock: MockClock
 ) -> None:
     ended: list[float] = []
 
@@ -101,10 +102,76 @@ async def test_what_a_handler_has_started_is_cancelled_when_it_has_returned(
         async for _ in ws:
             pass
 
-    Fate(app, start, cancel_on_close=True, on_disconnect=on_disconnect)
+    Fate(app, start, cancel_on_close=cancel_on_close, on_disconnect=on_disconnect)
     async with visiting(app) as visitor:
         await visitor.open()
         await wait_all_tasks_blocked()
         await visitor.leave()
         await trio.sleep(1)
         assert bool(ended) is ends
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("receives", [False, True])
+async def test_what_is_left_of_a_handler_lasts_as_long_as_the_websocket(
+    *, app: App, way: str, reported: Reported, lost: bool, receives: bool, autojump_clock: MockClock
+) -> None:
+    seen: list[str] = []
+
+    async def receive_all(ws: Any) -> None:
+        async for message in ws:
+            seen.append(message)
+        seen.append("told")
+        await trio.sleep(1000)
+
+    async def child() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            seen.append("cancelled")
+
+    async def start(request: Any, ws: Any) -> None:
+        request.nursery.start_soon(child)
+        if receives:
+            request.nursery.start_soon(receive_all, ws)
+
+    fate = Fate(app, start)
+    async with visiting(app) as visitor:
+        await visitor.open()
+        await trio.sleep(10)
+        assert (fate.how, seen) == ("returned", [])
+        await visitor.send("still there")
+        await trio.sleep(1)
+        if lost:
+            visitor.stream.reset()
+        else:
+            await visitor.leave()
+        await trio.sleep(1)
+    told = [] if not receives else ["still there"] if lost else ["still there", "told"]
+    assert seen == [*told, "cancelled"]
+    assert reported.errors == []
+
+
+async def test_nor_does_it_hold_up_the_server(app: App, autojump_clock: MockClock) -> None:
+    async def start(request: Any, ws: Any) -> None:
+        request.nursery.start_soon(trio.sleep_forever)
+
+    Fate(app, start)
+    async with visiting(app) as visitor:
+        await visitor.open()
+        await wait_all_tasks_blocked()
+        app.shutdown()
+        assert await visitor.take_leave() == (1001, "the server is stopping")
+    assert trio.current_time() < GRACE
+
+
+async def test_what_a_handler_has_started_ends_with_what_it_has_closed(app: App, autojump_clock: MockClock) -> None:
+    async def start(request: Any, ws: Any) -> None:
+        request.nursery.start_soon(trio.sleep_forever)
+        await ws.close()
+
+    Fate(app, start)
+    async with visiting(app) as visitor:
+        await visitor.open()
+        assert await visitor.take_leave() == (1000, "")
+    assert trio.current_time() < GRACE

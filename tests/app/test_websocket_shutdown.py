@@ -14,6 +14,7 @@ from memory_listener import MemoryListener
 from reported import Reported
 from trio.testing import MockClock, wait_all_tasks_blocked
 from upgrading import Visitor, opening
+from websocket_peer import needs_epoll
 from written_frames import CLOSE, frame
 
 from trioframe import App, RequestCancelled
@@ -375,6 +376,26 @@ async def test_a_program_that_is_cancelled_ends_at_once(
     assert trio.current_time() == 0
     assert reported.errors == []
     await visitor.rest()
+
+
+@needs_epoll
+@pytest.mark.parametrize("use", [receive, sleep])
+async def test_it_tells_its_clients_as_far_as_that_takes_no_time(
+    app: App, way: str, use: Callable[[Any], Awaitable[object]]
+) -> None:
+    @app.websocket("/ws")
+    async def handler(request: Any, ws: Any) -> None:
+        await ws.accept()
+        await use(ws)
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            [listener] = await nursery.start(partial(app.serve, port=0))
+            visitor = Visitor(FaultyStream(await trio.open_tcp_stream(*listener.socket.getsockname())))
+            await visitor.open()
+            nursery.cancel_scope.cancel()
+        assert await visitor.receive_close() == GOING_AWAY
+        await visitor.stream.aclose()
 
 
 async def test_the_last_words_of_a_program_that_is_cancelled_are_not_waited_for(

@@ -451,7 +451,10 @@ async def test_who_sits_in_an_operation_is_told_of_the_loss(
         await peer.ended.wait()
         assert peer.fate == "returned"
         [error] = errors
-        assert (type(error), error.code) == (Broken, 1000 if operation is wait_for_close else 1006)
+        assert isinstance(error, Broken)
+        assert (error.code, isinstance(error, trio.ClosedResourceError)) == (
+            (1000, True) if operation is wait_for_close else (1006, False)
+        )
         assert peer.ended_at < 1
         await peer.served.wait()
 
@@ -747,7 +750,7 @@ async def test_the_connection_is_hung_up_though_the_handler_goes_on(
 
 
 @on_each_that_leaves
-@pytest.mark.parametrize("seconds", [0.5, LINGER - 0.5, LINGER + 0.5])
+@pytest.mark.parametrize("seconds", [0.0, 0.5, LINGER - 0.5, LINGER + 0.5])
 @pytest.mark.parametrize("close_timeout", [1.0, 60.0])
 async def test_it_ends_in_order_while_it_is_hung_up(
     transport: str,
@@ -756,14 +759,25 @@ async def test_it_ends_in_order_while_it_is_hung_up(
     autojump_clock: MockClock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The peer keeps the connection open, and the handler returns meanwhile."""
+    """The peer keeps the connection open, and the handler returns meanwhile: with that the request is over."""
+    over_at: list[float] = []
 
     async def handler(ws: WebSocket) -> None:
         await trio.sleep(seconds)
 
-    async with websocket(handler, transport, **CONFIG | {"WEBSOCKET_CLOSE_TIMEOUT": close_timeout}) as peer:
+    def prepare(app: App) -> None:
+        @app.on_request
+        async def expect(request: Any) -> None:
+            request.after_response(note)
+
+    async def note() -> None:
+        over_at.append(trio.current_time())
+
+    config = CONFIG | {"WEBSOCKET_CLOSE_TIMEOUT": close_timeout}
+    async with websocket(handler, transport, prepare=prepare, **config) as peer:
         await peer.send(close())
         assert await peer.read_to_end(stay=True) == [closing()]
         await peer.served.wait()
+        assert over_at == [pytest.approx(seconds, abs=0.2)]
         assert trio.current_time() <= max(seconds, LINGER) + LINGER + 1
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []

@@ -32,7 +32,7 @@ from ..errors import HTTPError, Mistake, RequestCancelled, ServerError, WebSocke
 from ..http.headers import HeaderInput, MutableHeaders
 from ..http.switched import Switched
 from ..ws.bounds import WebSocketLimits
-from ..ws.close_codes import CloseCode, fitting_reason
+from ..ws.close_codes import STOPPING, CloseCode, fitting_reason
 from ..ws.deflate import DeflateExtension
 from ..ws.deflate_terms import Deflate, agree
 from ..ws.handshake import (
@@ -112,7 +112,7 @@ def mistakes_in(route: Route, options: WebSocketOptions) -> list[Mistake]:
 class Upgrade:
     """One WebSocket and its request."""
 
-    __slots__ = ("_cancel_on_close", "_departed", "_hooks", "_is_closed", "_owes_after", "_request", "websocket")
+    __slots__ = ("_departed", "_hooks", "_is_closed", "_owes_after", "_request", "websocket")
 
     def __init__(self, request: Request, offer: Offer, options: WebSocketOptions, terms: WebSocketTerms) -> None:
         self._request = request
@@ -120,7 +120,6 @@ class Upgrade:
         self._owes_after = False  # the end of the handler is still to be told
         self._is_closed = False
         self._departed: Response | None = None
-        self._cancel_on_close = terms.cancel_on_close
         exchange = request.exchange
         exchange.at_end = (*exchange.at_end, self._let_go)
         agreed = None if terms.deflate is None else agree(offer.extensions, terms.deflate)
@@ -162,8 +161,8 @@ class Upgrade:
                     "more: return a response only before the WebSocket is accepted"
                 )
             websocket.refuse()
-        if self._cancel_on_close and websocket.closed and lifetime.on_disconnect == "cancel":
-            lifetime.cancel_children()  # which the end that the handler was told of has not reached
+        if websocket.accepted and lifetime.on_disconnect == "cancel":
+            websocket.leave_to_children()
         if self._hooks.after is not None:
             with request.shielded(request.app.config.RESPONSE_TIMEOUT):
                 await self._leave(None)
@@ -258,7 +257,7 @@ def _farewell(error: Exception | None) -> tuple[int, str]:
     if error is None:
         return CloseCode.NORMAL_CLOSURE, ""
     if isinstance(error, RequestCancelled) and error.reason == "shutdown":
-        return CloseCode.GOING_AWAY, "the server is stopping"
+        return CloseCode.GOING_AWAY, STOPPING
     if isinstance(error, HTTPError) and error.status < 500:
         return CloseCode.POLICY_VIOLATION, fitting_reason(error.message)
     return CloseCode.INTERNAL_ERROR, ""

@@ -26,6 +26,7 @@ from ..errors import LocalProtocolError
 from .events import WebSocketError
 
 __all__ = [
+    "STOPPING",
     "CloseCode",
     "answer_code",
     "check_reason",
@@ -56,6 +57,9 @@ class CloseCode(IntEnum):
     BAD_GATEWAY = 1014
     TLS_HANDSHAKE = 1015  # never in a frame
 
+
+# The reason in a close with 1001.
+STOPPING: Final = "the server is stopping"
 
 _BY_CLIENTS: Final = frozenset(CloseCode) - {
     CloseCode.NO_STATUS,

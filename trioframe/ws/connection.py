@@ -6,7 +6,8 @@ One alarm keeps the time; what it rings for depends on the state:
     CONNECTING      a moment after the handler was called       the handshake is accepted: the handler does not refuse
     OPEN            when the peer has been silent for long      it is pinged; and behind a ping, given up
     CLOSE_SENT      as long as an answer may take               the connection is lost
-    CLOSED, LOST    at once                                     the handler still runs: the connection is hung up
+    CLOSED, LOST    at once                                     the handler still runs: the connection is hung up;
+                                                                or only what it has started: that is cancelled
 
 Rules of this file:
 
@@ -36,7 +37,7 @@ from ..errors import WebSocketClosed
 from ..http.closing import close_now
 from ..http.exchange import Exchange
 from ..http.switched import Switched
-from .close_codes import CloseCode, answer_code
+from .close_codes import STOPPING, CloseCode, answer_code
 from .close_state import ACCEPT, LOSE, OVER, RECEIVE_CLOSE, SEND_CLOSE, State
 from .events import Close
 from .outbox import Outbox
@@ -94,6 +95,7 @@ class Connection(Reading):
         "_failed_aloud",
         "_finishing",
         "_hanging_up",
+        "_left_to_children",
         "_occupants",
         "_own_ping",
         "_pinged_at",
@@ -114,7 +116,8 @@ class Connection(Reading):
         self._closed_here = False  # by the handler, or a task of it
         self._failed_aloud = False  # given up, and the peer was told why: so its end is in order
         self._ended: trio.Event | None = None
-        self._finishing = False  # the handler has ended
+        self._left_to_children = False  # the handler has returned, and is waited for what it has started
+        self._finishing = False  # all of that has ended
         self._hanging_up: HangingUp | None = None
 
     @property
@@ -164,8 +167,15 @@ class Connection(Reading):
         self._alarm.stop()
 
     def detach(self) -> None:
-        """The request is over, and with it all of this; to be called at its end, by whoever has made it."""
+        """The request is over, and with it all of this; to be called at its end, by whoever has made it.
+
+        What is still open then was cancelled together with the server: the peer is told as far as that takes no time.
+        """
         if self._state not in OVER:
+            if self.accepted and self._state in SEND_CLOSE:
+                going_away = CloseCode.GOING_AWAY, STOPPING
+                if self._outbox.send_last(self._wire.send_close(*going_away)):
+                    self._note(*going_away)
             self._note(CloseCode.ABNORMAL_CLOSURE, "")
             self._state = LOSE[self._state]
             self._wake()
@@ -189,6 +199,8 @@ class Connection(Reading):
                 with suppress(RuntimeError):  # its tasks were cancelled: the handler accepts by itself, or ends
                     exchange.lifetime.start_child(self.accept_silently)
         elif self._state in OVER:
+            if self._left_to_children:
+                exchange.lifetime.cancel_children()
             deadline = self._now() + self._terms.linger_timeout
             self._hanging_up = HangingUp(trio.CancelScope(deadline=deadline), trio.Event())
             exchange.spawn(partial(self._hang_up, self._hanging_up))
@@ -268,10 +280,19 @@ class Connection(Reading):
             self._paused = False
             self._bytes_came()
 
+    def leave_to_children(self) -> None:
+        """The handler has returned; what it has left in the nursery of its request lasts as long as this is open.
+
+        Nobody else would end a task that waits for something that is to be sent.
+        """
+        self._left_to_children = True
+        if self._state is not State.OPEN:
+            self._exchange.lifetime.cancel_children()
+
     def _go_away(self) -> None:
         """The server drains."""
         if self._state in SEND_CLOSE:
-            self._close_now(CloseCode.GOING_AWAY, "the server is stopping")
+            self._close_now(CloseCode.GOING_AWAY, STOPPING)
 
     def _peer_closed(self, close: Close) -> None:
         self._state = RECEIVE_CLOSE[self._state]
@@ -382,13 +403,17 @@ class Connection(Reading):
             await self._ended.wait()
 
     async def _hang_up(self, hanging_up: HangingUp) -> None:
-        """The peer waits for the end of the connection, and the handler goes on (RFC 6455 section 7.1.1)."""
+        """The peer waits for the end of the connection, and the handler goes on (RFC 6455 section 7.1.1).
+
+        If the handler ends meanwhile, the connection does the rest.
+        """
         try:
             with hanging_up.scope:
                 await self._outbox.settled()
                 await self._transport.linger()
         finally:
-            await close_now(self._transport)  # the handler may go on for long
+            if not self._finishing:
+                await close_now(self._transport)  # the handler may go on for long
             hanging_up.done.set()
 
     # --- told by the transport ---------------------------------------------------------------------------------------

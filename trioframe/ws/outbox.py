@@ -184,6 +184,15 @@ class Outbox:
         else:
             self._send_now(frame)
 
+    def send_last(self, frame: bytes) -> bool:
+        """Send a control frame, if there is room for it, as nobody waits any more; whether it has left."""
+        if self.busy:
+            return False
+        try:
+            return self.write_nowait(frame) is None
+        except RequestCancelled:
+            return False
+
     def send_pongs(self, pongs: Sequence[bytes]) -> None:
         """Send pongs now, or the last of them behind the frame that is on its way."""
         if self.busy:

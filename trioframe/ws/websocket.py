@@ -360,12 +360,10 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
         await self._wait_ended()
         with trio.move_on_after(self._terms.close_timeout):
             await self._outbox.settled()
-            if self._hanging_up is not None:
-                await self._hanging_up.done.wait()
         if self._outbox.busy:
             self._lose()
         if self._hanging_up is not None:  # nobody else may use the transport, and from now on the connection does
-            self._hanging_up.scope.cancel()
+            self._hanging_up.scope.cancel(reason="the connection hangs up")
             await self._hanging_up.done.wait()
         if self._state is State.CLOSED or self._failed_aloud:
             self._exchange.finished = True
