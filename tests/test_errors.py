@@ -72,8 +72,11 @@ def test_a_cancelled_request_has_a_status_for_the_log(reason: errors.CancelReaso
 
 
 def test_a_closed_websocket_says_how() -> None:
-    assert (WebSocketClosed(1001, "bye").code, str(WebSocketClosed(1001, "bye"))) == (1001, "1001 bye")
-    assert str(WebSocketClosed(1006)) == "1006"
+    closed = WebSocketClosed(1001, "bye")
+    assert (closed.code, closed.reason, str(closed)) == (1001, "bye", "the WebSocket has ended with 1001: bye")
+    assert str(WebSocketClosed(1000)) == "the WebSocket has ended with 1000"
+    assert str(WebSocketClosed(1005)) == "the WebSocket has ended with 1005: a close without a code"
+    assert str(WebSocketClosed(1006)) == "the WebSocket has ended with 1006: no close came"
 
 
 def test_the_peer_s_faults_carry_a_status() -> None:

@@ -244,7 +244,8 @@ class WebSocketClosed(TrioframeError):
     """
 
     def __init__(self, code: int, reason: str = "") -> None:
-        super().__init__(f"{code} {reason}".rstrip())
+        told = reason or {1005: "a close without a code", 1006: "no close came"}.get(code, "")
+        super().__init__(f"the WebSocket has ended with {int(code)}{told and f': {told}'}")
         self.code = code
         self.reason = reason
 

@@ -70,9 +70,16 @@ async def test_a_handler_that_receives_is_told(
 ) -> None:
     fate = Fate(app, receive)
     await lose(app, how)
-    assert fate.how == "Broken"
+    assert fate.how == "WebSocketClosed"
     assert fate.request.disconnected
     assert reported.errors == []
+
+
+async def test_a_half_close_is_a_loss_also_where_it_is_allowed(autojump_clock: MockClock) -> None:
+    app = App("cancelled", {"HALF_CLOSE": "allow"}, env_prefix=None)
+    fate = Fate(app, sleep)
+    await lose(app, lambda visitor: visitor.stream.send_eof())
+    assert (fate.how, fate.ws.close_code) == ("Cancelled", 1006)
 
 
 async def test_all_outside_see_request_cancelled(app: App, reported: Reported, autojump_clock: MockClock) -> None:

@@ -9,8 +9,9 @@ import trio
 from reported import Reported
 from trio.testing import MockClock, wait_all_tasks_blocked
 from upgrading import Fate, receive, sleep, visiting
+from written_frames import CONTINUATION, PING, PONG, TEXT, frame
 
-from trioframe import App
+from trioframe import App, WebSocketClosed
 
 GRACE = 5  # seconds, CANCEL_GRACE
 
@@ -119,8 +120,7 @@ async def test_what_is_left_of_a_handler_lasts_as_long_as_the_websocket(
     seen: list[str] = []
 
     async def receive_all(ws: Any) -> None:
-        async for message in ws:
-            seen.append(message)
+        seen.extend([message async for message in ws])
         seen.append("told")
         await trio.sleep(1000)
 
@@ -147,7 +147,7 @@ async def test_what_is_left_of_a_handler_lasts_as_long_as_the_websocket(
         else:
             await visitor.leave()
         await trio.sleep(1)
-    told = [] if not receives else ["still there"] if lost else ["still there", "told"]
+    told = ["still there", "told"] if receives and not lost else []
     assert seen == [*told, "cancelled"]
     assert reported.errors == []
 
@@ -175,3 +175,63 @@ async def test_what_a_handler_has_started_ends_with_what_it_has_closed(app: App,
         await visitor.open()
         assert await visitor.take_leave() == (1000, "")
     assert trio.current_time() < GRACE
+
+
+# --- handlers that only send ------------------------------------------------------------------------------------------
+
+
+async def test_what_the_client_of_a_handler_that_only_sends_says_is_dropped(
+    app: App, way: str, reported: Reported, autojump_clock: MockClock
+) -> None:
+    fate = Fate(app, sleep, send_only=True)
+    async with visiting(app) as visitor:
+        await visitor.open()
+        for number in range(100):
+            await visitor.send(f"number {number}", bytes(1000))
+        await visitor.stream.send_all(frame(PING, b"behind"))
+        assert await visitor.receive_frame() == (PONG, b"behind")
+        assert fate.how == "runs"
+        await visitor.leave()
+    assert fate.how == "Cancelled"
+    assert trio.current_time() < GRACE
+    assert reported.errors == []
+
+
+@pytest.mark.parametrize("clean", [True, False])
+async def test_one_that_receives_all_the_same_waits_for_the_end(
+    app: App, way: str, clean: bool, autojump_clock: MockClock
+) -> None:
+    seen: list[Any] = []
+
+    async def wait(request: Any, ws: Any) -> None:
+        await ws.send("welcome")
+        try:
+            seen.extend([message async for message in ws])
+        except WebSocketClosed as closed:
+            seen.append(closed.code)
+        seen.append("ended")
+
+    fate = Fate(app, wait, send_only=True)
+    async with visiting(app) as visitor:
+        await visitor.open()
+        assert await visitor.receive() == "welcome"
+        for _ in range(3):
+            await visitor.send("a", "b" * 100_000)
+            await visitor.stream.send_all(frame(TEXT, b"in ", fin=False) + frame(CONTINUATION, b"pieces"))
+            await wait_all_tasks_blocked()
+        if clean:
+            await visitor.leave()
+        else:
+            await visitor.vanish()
+    assert seen == (["ended"] if clean else [1006, "ended"])
+    assert fate.how == "returned"
+
+
+async def test_limits_hold_for_what_is_dropped_too(app: App, autojump_clock: MockClock) -> None:
+    Fate(app, sleep, send_only=True, max_size=1000)
+    async with visiting(app) as visitor:
+        await visitor.open()
+        await visitor.send(bytes(1000), bytes(1001))
+        code, _ = await visitor.receive_close()
+        assert code == 1009
+        await visitor.rest()

@@ -10,7 +10,7 @@ import pytest
 import trio
 from reported import Reported
 from trio.testing import MockClock, wait_all_tasks_blocked
-from upgrading import visiting
+from upgrading import Fate, sleep, visiting
 
 from trioframe import App, Forbidden, HTTPError, RequestCancelled, ServerError, WebSocketClosed, text
 
@@ -272,6 +272,27 @@ async def test_the_end_of_another_one_is_an_error(
 
     assert await ended(app, handler) == (1011, "")
     assert [type(error) for error in reported.errors] == [WebSocketClosed]
+
+
+async def test_a_send_to_another_one_that_is_given_up_cuts_that_one(
+    app: App, reported: Reported, autojump_clock: MockClock
+) -> None:
+    """Its frame is torn; so a handler had better not send there."""
+    fate = Fate(app, sleep)
+
+    @app.websocket("/sender")
+    async def handler(request: Any, ws: Any) -> None:
+        await ws.accept()
+        with trio.move_on_after(1):
+            await fate.ws.send("x" * 10_000_000)
+
+    async with visiting(app) as other, visiting(app) as visitor:
+        await other.open()
+        await visitor.open("/sender")
+        assert await visitor.take_leave() == (1000, "")
+        assert (fate.how, fate.ws.close_code) == ("Cancelled", 1006)
+        assert len(await other.rest()) < 10_000_000
+    assert reported.errors == []
 
 
 async def test_also_among_several(app: App, way: str, reported: Reported, autojump_clock: MockClock) -> None:

@@ -341,11 +341,14 @@ async def test_who_has_given_such_headers_may_accept_without(app: App, autojump_
         assert await visitor.receive() == "hello"
 
 
+@pytest.mark.parametrize(
+    "name", ["connection", "upgrade", "sec-websocket-accept", "content-length", "transfer-encoding"]
+)
 async def test_headers_of_a_middleware_that_cannot_be_sent_are_a_bug(
-    app: App, way: str, reported: Reported, autojump_clock: MockClock
+    app: App, way: str, reported: Reported, name: str, autojump_clock: MockClock
 ) -> None:
     app.websocket("/ws")(echo)
-    app.on_response(lambda request, response: response.headers.add("sec-websocket-accept", "x"))
+    app.on_response(lambda request, response: response.headers.add(name, "0") if response.status == 101 else None)
     async with visiting(app) as visitor:
         assert (await visitor.ask()).status == 500
     assert [type(error) for error in reported.errors] == [LocalProtocolError]

@@ -85,7 +85,7 @@ async def take_leave(visitor: Visitor) -> None:
 async def leave(visitor: Visitor) -> None:
     await visitor.open()
     await visitor.send_close(4000, "bye")
-    assert await visitor.receive_close() == (4000, "")
+    assert await visitor.receive_close() == (4000, "bye")
     await visitor.rest()
 
 

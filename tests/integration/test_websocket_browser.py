@@ -42,8 +42,8 @@ async function echo(path) {
     return {...seen, code: close.code, reason: close.reason, clean: close.wasClean};
 }
 
-async function closed(path) {
-    const close = await once(new WebSocket(url(path)), "close");
+async function closed(path, protocols = []) {
+    const close = await once(new WebSocket(url(path), protocols), "close");
     return {code: close.code, reason: close.reason, clean: close.wasClean};
 }
 
@@ -55,6 +55,7 @@ async function look() {
         bye: await closed("/close?code=4002&reason=bye"),
         done: await closed("/count?to=3"),
         elsewhere: await closed("/ours"),
+        stranger: await closed("/echo", ["other"]),  // which the server does not speak, and has accepted
     };
 }
 
@@ -87,7 +88,7 @@ async def test_a_browser(tmp_path: Path):
         await all_seen.wait()
         nursery.cancel_scope.cancel(reason="the browser is asked to end, as it never does by itself")
     echoed = {"protocol": "chat", "text": "Grüße", "binary": [0, 1, 254, 255], "length": 100_000}
-    closed = {"code": 4001, "reason": "", "clean": True}  # the answer repeats the code
+    closed = {"code": 4001, "reason": "enough", "clean": True}  # the answer repeats both
     assert seen == {
         "echo": {**echoed, **closed, "extensions": ""},
         "deflated": {**echoed, **closed, "extensions": "permessage-deflate"},
@@ -95,11 +96,13 @@ async def test_a_browser(tmp_path: Path):
         "bye": {"code": 4002, "reason": "bye", "clean": True},
         "done": {"code": 1000, "reason": "", "clean": True},
         "elsewhere": {"code": 1006, "reason": "", "clean": False},
+        "stranger": {"code": 1006, "reason": "", "clean": False},
     }
-    assert [await server.next_end() for _ in range(5)] == [
+    assert [await server.next_end() for _ in range(6)] == [
         End("closed", 4001, "enough"),
         End("closed", 4001, "enough"),
         End("closed", 4001, "enough"),
         End("returned", 4002, "bye"),
         End("returned", None),  # and was closed behind that
+        End("closed", 1006),
     ]

@@ -82,6 +82,21 @@ class TestFragments:
         peer.sends(frame(TEXT, fin=False) + frame(CONTINUATION, fin=False) * 2)
         assert peer.is_refused(header(CONTINUATION, 0)) == 1008
 
+    def test_coarse_ones_may_be_as_many_as_there_is_room_for(self) -> None:
+        """A browser cuts what is large, too."""
+        piece = frame(CONTINUATION, bytes(1024), fin=False)
+        peer = Peer(max_message_size=1 << 20, max_fragments=2)
+        assert peer.sends(frame(BINARY, fin=False) + piece * 1024 + frame(CONTINUATION)) == 1026
+        peer.sends(frame(BINARY, fin=False) + piece * 100 + frame(CONTINUATION, fin=False))
+        assert peer.is_refused(header(CONTINUATION, 1023)) == 1008
+
+    def test_no_matter_which_of_them_are_coarse(self) -> None:
+        peer = Peer(max_message_size=1 << 20, max_fragments=2)
+        octets = frame(BINARY, bytes(10 * 1024), fin=False) + frame(CONTINUATION, fin=False) * 10
+        assert peer.sends(octets + frame(CONTINUATION)) == 12
+        peer.sends(octets + frame(CONTINUATION, fin=False))
+        assert peer.is_refused(header(CONTINUATION, 0)) == 1008
+
     def test_control_frames_are_none(self) -> None:
         peer = Peer(max_fragments=1)
         assert peer.sends(frame(PING) * 3 + frame(TEXT)) == 4

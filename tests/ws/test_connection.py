@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import trio
@@ -26,7 +27,7 @@ from websocket_peer import (
 )
 from written_frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame, header
 
-from trioframe import WebSocket, WebSocketClosed
+from trioframe import App, WebSocket, WebSocketClosed
 from trioframe.ws.connection import PASSES, Broken, Ended
 
 INTERVAL, TIMEOUT, CLOSE_TIMEOUT, LINGER = 20.0, 15.0, 5.0, 7.0  # seconds
@@ -306,8 +307,8 @@ async def test_time_in_which_we_were_late_does_not_count(
 
 CLOSES = {
     "normal": (close(), closing(), 1000, ""),
-    "going away": (close(1001, "bye"), closing(1001), 1001, "bye"),
-    "of an application": (close(4321, "é"), closing(4321), 4321, "é"),
+    "going away": (close(1001, "bye"), closing(1001, "bye"), 1001, "bye"),
+    "of an application": (close(4321, "é"), closing(4321, "é"), 4321, "é"),
     "without a code": (frame(CLOSE), Frame(CLOSE), 1005, ""),
     "that only clients send": (close(1010), closing(1000), 1010, ""),
 }

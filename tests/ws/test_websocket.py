@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -846,7 +847,41 @@ async def test_who_iterates_while_another_task_closes(code: int, is_clean: bool,
         assert await peer.read() == closing(code, "bye")
         assert await peer.leave() == []
         assert peer.fate == "returned"
-        assert seen == ["ended" if is_clean else f"{code} bye"]
+        assert seen == ["ended" if is_clean else f"the WebSocket has ended with {code}: bye"]
+
+
+async def test_who_goes_on_behind_the_end_leaves_others_their_turn(autojump_clock: MockClock) -> None:
+    """A handler that logs each exception and tries again would otherwise stop the whole server."""
+
+    async def handler(ws: WebSocket) -> None:
+        with pytest.raises(WebSocketClosed):
+            await ws.recv()
+        for operation in (partial(ws.send, "a"), partial(ws.send, some_pieces()), ws.recv, ws.ping, ws.pong):
+            with assert_checkpoints(), pytest.raises(WebSocketClosed):
+                await operation()
+            with pytest.raises(trio.TooSlowError), trio.fail_after(0):
+                await operation()
+
+    async with websocket(handler) as peer:
+        await peer.leave()
+        await peer.ended.wait()
+        assert peer.fate == "returned"
+
+
+async def some_pieces() -> AsyncIterator[str]:
+    yield "a"
+
+
+async def test_an_end_goes_by_the_name_by_which_it_is_caught(autojump_clock: MockClock) -> None:
+    async with websocket(wait_for_end) as peer:
+        await peer.leave()
+        assert peer.error is not None
+        [last] = traceback.format_exception_only(peer.error)
+        assert last == "trioframe.errors.WebSocketClosed: the WebSocket has ended with 1000\n"
+
+
+async def wait_for_end(ws: WebSocket) -> None:
+    await ws.recv()
 
 
 async def test_closing_what_the_peer_has_closed(autojump_clock: MockClock) -> None:

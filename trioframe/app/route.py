@@ -95,6 +95,7 @@ class WebSocketOptions:
     deflate: bool | Deflate = False
     max_size: float | None = None
     cancel_on_close: bool = False
+    send_only: bool = False
 
 
 @dataclass

@@ -4,6 +4,7 @@
     returned                                            a close with 1000, accepted if it was not
     returned a response or raised, and not accepted     that response, or that of the error, as of any route
     raised `HTTPError` of 400 to 499                    a close with 1008 and its message
+    returned a response of 400 to 499                   a close with 1008 and the phrase of its status
     raised                                              a close with 1011
     let `WebSocketClosed` through, or a task of it      nothing more: the WebSocket has ended
     been cancelled: the server stops                    a close with 1001
@@ -70,11 +71,13 @@ def websocket_endpoint(route: Route, options: WebSocketOptions, config: Config) 
         limits=WebSocketLimits(size, config.WEBSOCKET_MAX_FRAGMENTS),
         deflate=Deflate() if options.deflate is True else options.deflate or None,
         max_queue=config.WEBSOCKET_MAX_QUEUE,
+        read_ahead=min(size, config.WEBSOCKET_MAX_SIZE),
         ping_interval=config.WEBSOCKET_PING_INTERVAL,
         ping_timeout=config.WEBSOCKET_PING_TIMEOUT,
         close_timeout=config.WEBSOCKET_CLOSE_TIMEOUT,
         linger_timeout=config.LINGER_TIMEOUT,
-        cancel_on_close=options.cancel_on_close,
+        cancel_on_close=options.cancel_on_close or options.send_only,
+        send_only=options.send_only,
     )
 
     def serve_websocket(request: Request, **params: Any) -> Awaitable[Any]:
@@ -89,22 +92,20 @@ def websocket_endpoint(route: Route, options: WebSocketOptions, config: Config) 
 def mistakes_in(route: Route, options: WebSocketOptions) -> list[Mistake]:
     """What is wrong with the declaration of a WebSocket."""
     found = []
-    handler, size = route.handler, options.max_size
+    handler = route.handler
     if callable(handler) and not (is_async(handler) or isgeneratorfunction(handler) or isasyncgenfunction(handler)):
         found.append(f"the handler of the WebSocket at {route.uri!r} must be async")
-    if size is not None and (not isinstance(size, int | float) or not size >= 1):
-        found.append(f"max_size={size!r} is no size of a message: give a number of bytes, 1 or more, or math.inf")
     if not isinstance(options.deflate, bool | Deflate):
         found.append(f"deflate={options.deflate!r} tells nothing about compression: give True, False or a Deflate")
     found += [
         f"{name!r} cannot be a subprotocol: it has to be a token, of letters, digits and some signs"
         for name in options.subprotocols
-        if not is_subprotocol(name)
+        if not (isinstance(name, str) and is_subprotocol(name))
     ]
     found += [
         f"{origin!r} is no origin: write scheme://host or scheme://host:port, without a path"
         for origin in options.origins or ()
-        if not is_origin(origin)
+        if not (isinstance(origin, str) and is_origin(origin))
     ]
     return [Mistake(what, route.place) for what in found]
 
@@ -146,6 +147,9 @@ class Upgrade:
             result = await handler(request, websocket, **params)
             if result is None and not request.responded:
                 await websocket.accept()
+            elif result is not None and not websocket.refuse():
+                await websocket.accept()  # if another task is about to
+                raise _too_late(result)
         except WebSocketClosed as closed:
             if not self._is_own(closed):
                 raise
@@ -154,13 +158,6 @@ class Upgrade:
             if (rest := self._split(group)) is not None:
                 raise
             result = rest
-        if result is not None:
-            if websocket.accepted:
-                raise ServerError(
-                    f"the handler of a WebSocket returned {type(result).__name__}, and nothing can be answered any "
-                    "more: return a response only before the WebSocket is accepted"
-                )
-            websocket.refuse()
         if websocket.accepted and lifetime.on_disconnect == "cancel":
             websocket.leave_to_children()
         if self._hooks.after is not None:
@@ -250,6 +247,16 @@ class _Switching(Response):
     def __init__(self, headers: HeaderInput) -> None:
         super().__init__(b"", headers=headers)
         self._status = self.code
+
+
+def _too_late(result: object) -> HTTPError:
+    """What a handler that returns a response has done, where nothing can be answered any more."""
+    if isinstance(result, Response) and 400 <= result.status < 500:
+        return HTTPError(result.status)  # it refuses, only later than in HTTP
+    return ServerError(
+        f"the handler of a WebSocket returned {type(result).__name__}, and nothing can be answered any more: return a "
+        "response only before the WebSocket is accepted, by its first operation or after a second without one"
+    )
 
 
 def _farewell(error: Exception | None) -> tuple[int, str]:

@@ -32,13 +32,16 @@ class WebSocketLimits:
 
     Attributes:
       max_message_size: octets of payload, of all its frames together, inflated; inf for no limit (1009).
-      max_fragments: number of frames, 1 or more.  1008, not 1009: the message may be small, and what breaks the policy
-        is how finely it is cut.
+      max_fragments: number of frames, 1 or more; for each KiB of payload there may be one more.  1008, not 1009: the
+        message may be small, and what breaks the policy is how finely it is cut.
     """
 
     max_message_size: float = 1 << 20
     max_fragments: int = 1024
 
+
+# Octets of a fragment that costs no more than its octets do: browsers cut large messages too, into some 128 KiB each.
+COARSE: Final = 1024
 
 NO_BITS: Final = RsvBits(rsv1=False, rsv2=False, rsv3=False)
 _Protocol = FrameDecoder | FrameProtocol
@@ -63,8 +66,9 @@ class Bounds(Extension):
         """A frame has been announced; raises `WebSocketError` if it must not come."""
         self._judged = not opcode.iscontrol()
         if self._judged:
-            self._judge(self._size + payload_length)
-            if self._fragments >= self._limits.max_fragments:
+            size = self._size + payload_length
+            self._judge(size)
+            if self._fragments >= self._limits.max_fragments + size // COARSE:
                 raise WebSocketError(
                     f"a message of more than {self._limits.max_fragments} fragments", CloseCode.POLICY_VIOLATION
                 )

@@ -55,6 +55,11 @@ PASSES = 5  # of the scheduler: enough for what comes, or leaves, to pass the ta
 class _Closed(WebSocketClosed):
     websocket: object = None  # the one that has ended; a handler may have others as well
 
+    def __init_subclass__(cls) -> None:
+        # In a traceback it has the name by which it is caught.
+        public = WebSocketClosed
+        cls.__module__, cls.__qualname__, cls.__name__ = public.__module__, public.__qualname__, public.__name__
+
 
 class Ended(_Closed, trio.EndOfChannel):
     """Closed in order: for users of a channel, its end."""
@@ -302,7 +307,9 @@ class Connection(Reading):
             self._state = SEND_CLOSE[self._state]
         self._send_answers()
         if is_owed:
-            self._outbox.send_soon(self._wire.send_close(answer_code(close.code)))
+            code = answer_code(close.code)
+            # With its words, as a browser tells its page those of our frame.
+            self._outbox.send_soon(self._wire.send_close(code, close.reason if code == close.code else ""))
         self._end(clean=True)
 
     def _fail(self, code: int, reason: str) -> None:

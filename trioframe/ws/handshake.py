@@ -38,6 +38,7 @@ __all__ = [
     "Extension",
     "Offer",
     "accept",
+    "asks_for_websocket",
     "check_origin",
     "choose_subprotocol",
     "is_origin",
@@ -117,7 +118,7 @@ def read_offer(head: RequestHead) -> Offer:
         raise MethodNotAllowed("a WebSocket is opened with GET", allowed=("GET", "HEAD"))
     headers = Headers(head)
     # HEAD is answered as a GET that opens nothing: only GET does (RFC 6455 section 4.1).
-    if head.method == "HEAD" or not _upgrades(head, headers):
+    if head.method == "HEAD" or not asks_for_websocket(head, headers):
         message = "this is the place of a WebSocket: send Upgrade: websocket and Connection: Upgrade, in HTTP/1.1"
         raise HTTPError(426, message, headers=_UPGRADE)
     if headers.get("sec-websocket-version") != _VERSION:
@@ -129,7 +130,8 @@ def read_offer(head: RequestHead) -> Offer:
     return Offer(key, _read_subprotocols(headers), _read_extensions(headers), headers.get("origin"))
 
 
-def _upgrades(head: RequestHead, headers: Headers) -> bool:
+def asks_for_websocket(head: RequestHead, headers: Headers) -> bool:
+    """Whether a GET asks for a WebSocket, be it in a wrong way."""
     # `head.upgrade` is empty unless this is HTTP/1.1 and Connection says upgrade.  It is the first of the protocols
     # that the client would take, of which any may be chosen (RFC 9110 section 7.8).
     return bool(head.upgrade) and "websocket" in _members(headers.get("upgrade", "").lower())

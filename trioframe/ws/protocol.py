@@ -19,6 +19,7 @@ Rules of this file:
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from typing import Final, cast
 
@@ -86,6 +87,11 @@ class WebSocketProtocol:
         self._closed = False
         self._failure: tuple[str, int] | None = None
         self._sending: bool | None = None  # whether the message that was begun is text; None if there is none
+
+    @property
+    def held(self) -> int:
+        """Characters or octets of a message of which `next_event` waits for the rest."""
+        return 0 if self._parts is None else self._parts.tell()
 
     # --- receiving ---------------------------------------------------------------------------------------------------
 
@@ -341,9 +347,12 @@ def _is_at_rest(decoder: FrameDecoder, messages: MessageDecoder) -> bool:
 
 def _explain(failure: ParseFailed) -> str:
     # The words of the decoder tell a position within what came last, which means nothing to anybody.
-    return "text that is not UTF-8" if isinstance(failure.__context__, UnicodeDecodeError) else str(failure)
+    if isinstance(failure.__context__, UnicodeDecodeError):
+        return "text that is not UTF-8"
+    return _OPCODE.sub(r"\1", str(failure))
 
 
+_OPCODE: Final = re.compile(r"<Opcode\.(\w+): \d+>")  # as Python writes it, which the peer need not know
 _NO_UNICODE: Final = "text that holds half of a surrogate pair has no UTF-8 and cannot be sent"
 
 _READERS: Final[dict[Opcode, Callable[[WebSocketProtocol, Frame, MessageDecoder], Event | None]]] = {

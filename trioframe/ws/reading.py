@@ -2,14 +2,14 @@
 
 Whoever waits reads.  A handler that sits in `recv` reads from the connection and parses in its own task, without a
 queue or another task between.  Only what comes while nobody waits for it is read ahead, right where the transport tells
-of it: control frames are answered, messages wait in a queue.  When that is full nothing more is read, and TCP pushes
-back.
+of it: control frames are answered, messages wait in a queue.  When that is full, or a message that is not whole takes
+too much memory, nothing more is read, and TCP pushes back.
 
     who reads                               when
     the task that receives                  there is one
     whoever is told of it by the transport  no task receives
     a task of the connection                that was too much at once
-    nobody                                  the queue is full, or it is over
+    nobody                                  there is no room, or it is over
 
 Rules of this file:
 
@@ -106,11 +106,11 @@ class Reading(ABC):
         self._receiver: trio.lowlevel.Task | None = None  # the task that receives
         self._unseen = False  # something came meanwhile, of which that task may not know
         self._fragmenting = False  # the message that comes is taken in fragments
-        self._skipping = False  # the rest of it is dropped
+        self._skipping = terms.send_only  # it is dropped, or what is left of it
         self._held: Event | None = None  # was read, and waits
         self._queue: deque[Message | Fragment] | None = None
         self._queued_size = 0  # octets of memory
-        self._paused = False  # the queue is full: nothing is read
+        self._paused = False  # there is no room: nothing is read
         self._reading_on = False  # a task goes on with what was too much at once
         self._answers: Sequence[bytes] = ()  # pongs that are to be sent
         self._pings: Pings | None = None
@@ -196,7 +196,7 @@ class Reading(ABC):
         final = not isinstance(event, Fragment) or event.final
         skipped = self._skipping
         if final:
-            self._skipping = False
+            self._skipping = self._terms.send_only
             self._fragmenting = self._fragmenting and skipped  # then it is the next one that is taken in fragments
         return not skipped and self._state in RECEIVE
 
@@ -240,7 +240,12 @@ class Reading(ABC):
                     return False
                 if len(event.data) > MUCH:
                     return True
-            elif self._state in OVER or not self._receive_nowait():
+            elif self._state in OVER:
+                return False
+            elif self._wire.held >= self._terms.read_ahead:
+                self._paused = True
+                return False
+            elif not self._receive_nowait():
                 return False
         return True
 
@@ -263,7 +268,7 @@ class Reading(ABC):
         self._queue.append(event)
         self._queued_size += sys.getsizeof(event.data)  # a character of text may take four
         full = len(self._queue) >= self._terms.max_queue
-        self._paused = full or self._queued_size >= self._terms.limits.max_message_size
+        self._paused = full or self._queued_size >= self._terms.read_ahead
 
     def _dequeue(self) -> Message | Fragment | None:
         """What waits longest, None if nothing does."""
@@ -272,7 +277,11 @@ class Reading(ABC):
         event = self._queue.popleft()
         self._queued_size -= sys.getsizeof(event.data)
         if self._paused:
-            self._paused = False
-            self._unseen = True  # so that who receives looks again when it leaves
-            self._reading_resumed()
+            self._resume()
         return event
+
+    def _resume(self) -> None:
+        """A task receives: there is room again."""
+        self._paused = False
+        self._unseen = True  # so that it looks again when it leaves
+        self._reading_resumed()

@@ -54,7 +54,8 @@ class Receiving(Connection):
         """
         return await self._recv()
 
-    async def _recv(self, *, iterating: bool = False) -> str | bytes:  # noqa: PLR0912 - in one piece, as most wait here
+    # In one piece, as most wait here.
+    async def _recv(self, *, iterating: bool = False) -> str | bytes:  # noqa: C901, PLR0912
         if self._receiver is not None:
             raise trio.BusyResourceError("another task is receiving from this WebSocket")
         if self._stream is not None:
@@ -65,6 +66,8 @@ class Receiving(Connection):
                 await self.accept()
             if self._queue or self._state is not _OPEN or not self._wire.drained:
                 return (await self._take()).data
+            if self._paused:
+                self._resume()
             try:
                 data = await self._transport.receive_some(self._buffer_size)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -72,7 +75,7 @@ class Receiving(Connection):
             self._heard_at = self._now()
             if len(data) == self._buffer_size:
                 self._unseen = True
-            if self._state is _OPEN:
+            if self._state is _OPEN and not self._skipping:
                 plain = self._wire.receive_message(data)
                 if plain is not None:
                     return plain
@@ -132,6 +135,8 @@ class Receiving(Connection):
 
     async def _receive(self) -> bytes:
         """Wait for what the peer sends next; as `_recv` does, which has it inline."""
+        if self._paused:
+            self._resume()
         try:
             data = await self._transport.receive_some(self._buffer_size)
         except (trio.BrokenResourceError, trio.ClosedResourceError):

@@ -140,15 +140,19 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
                 with self._occupying():
                     await opened()
         elif not self.accepted:
+            await trio.lowlevel.checkpoint()
             self._raise_closed()
 
-    def refuse(self) -> None:
+    def refuse(self) -> bool:
         """The handshake is answered with another response: nobody is to accept it any more.
 
-        Without effect if it was accepted, or is being accepted.
+        False, and without effect, if it was accepted or is being accepted.
         """
-        if self._state is State.CONNECTING and self._opening is None:
+        if self.accepted or self._opening is not None:
+            return False
+        if self._state is State.CONNECTING:
             self._refused(WebSocketClosed(CloseCode.ABNORMAL_CLOSURE, "the handshake was refused"))
+        return True
 
     async def accept_silently(self) -> None:
         if self._state is State.CONNECTING and self._opening is None:
@@ -159,6 +163,7 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
         if self._state is State.CONNECTING:
             await self.accept()
         if self._state is not _OPEN:
+            await trio.lowlevel.checkpoint()  # who tries again and again would stop the whole server
             self._raise_closed()
 
     # --- sending -----------------------------------------------------------------------------------------------------
