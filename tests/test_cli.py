@@ -231,6 +231,49 @@ def test_routes_of_code_from_elsewhere(project):
     assert result.output.splitlines()[-1].split() == ["GET", "/print", "print", "-"]
 
 
+STUDIO_WITH_FEED = """
+    from trioframe.app.app import App
+
+    app = App("studio")
+
+    @app.get("/feed")
+    async def page(request): ...
+
+    @app.websocket("/feed", host=HOSTS)
+    async def feed(request, ws): ...
+"""
+
+
+def test_routes_of_websockets(project):
+    project.write("main.py", STUDIO_WITH_FEED.replace("HOSTS", "None"))
+    assert trioframe_command("routes", "main").output.splitlines() == [
+        "METHODS  PATH   NAME  HANDLER",
+        "GET      /feed  page  main.py:6",
+        "WS       /feed  feed  main.py:9",
+    ]
+
+
+def test_routes_for_hosts(project):
+    project.write("main.py", STUDIO_WITH_FEED.replace("HOSTS", '["a.example", "b.example:8000"]'))
+    assert trioframe_command("routes", "main").output.splitlines() == [
+        "METHODS  HOST                      PATH   NAME  HANDLER",
+        "GET      -                         /feed  page  main.py:6",
+        "WS       a.example,b.example:8000  /feed  feed  main.py:9",
+    ]
+
+
+def test_plan_of_websockets(project):
+    project.write("main.py", STUDIO_WITH_FEED.replace("HOSTS", "None"))
+    assert trioframe_command("plan", "main").output.splitlines() == [
+        "GET /feed",
+        "  handler  in its lifetime  page  main.py:6",
+        "WS /feed",
+        "  handler  of a WebSocket  feed  main.py:9",
+    ]
+    told = json.loads(trioframe_command("plan", "main", "--json").output)
+    assert [(route["name"], route["websocket"]) for route in told["routes"]] == [("page", False), ("feed", True)]
+
+
 def test_routes_of_nothing():
     assert trioframe_command("routes", "nothing").exit_code == 2
 

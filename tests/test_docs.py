@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trio_websocket import ConnectionRejected
+from trio_websocket import ConnectionClosed, ConnectionRejected
 
 from trioframe.app.reserved import RESERVED
 from trioframe.config import Config
@@ -110,7 +110,22 @@ async def test_the_websockets_of_the_guide_do_what_it_says(autojump_clock):
         async with http.websocket("/chat", subprotocols=["chat.v1", "chat.v2"]) as ws:
             assert await ws.get_message() == "we speak chat.v2"
         http.headers.clear()
-        assert await refused("/private/cellar") == 401
+        for path, subprotocols in ("/private/cellar", []), ("/outbox", ["bearer", "wrong"]), ("/outbox", ["bearer"]):
+            assert await refused(path, subprotocols=subprotocols) == 401
+        async with http.websocket("/outbox", subprotocols=["bearer", "secret"]) as ws:
+            assert ws.subprotocol == "bearer"
+            assert await ws.get_message() == "hello, Ada"
+        async with http.websocket("/inbox") as ws:
+            await ws.send_message("secret")
+            assert await ws.get_message() == "hello, Ada"
+        for token in "wrong", None:
+            async with http.websocket("/inbox") as ws:
+                if token is not None:
+                    await ws.send_message(token)
+                with pytest.raises(ConnectionClosed):
+                    await ws.get_message()
+                assert ws.closed is not None
+                assert (ws.closed.code, ws.closed.reason) == (4401, "log in first")
 
 
 @pytest.mark.parametrize("page", PAGES[:3], ids=lambda page: page.name)

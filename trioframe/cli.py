@@ -23,6 +23,7 @@ from typing import Any
 import click
 
 from . import __version__
+from .app.compile import Plan
 from .app.place import place_of
 from .app.plan_steps import Step, server_steps, steps
 from .errors import CompileError, ConfigError
@@ -112,15 +113,23 @@ def run_command(target: str, **options: Any) -> None:
 @_target
 @_factory
 def routes_command(target: str, factory: bool) -> None:
-    """List the routes of the app TARGET: methods, path, name, and where the handler is written."""
+    """List the routes of the app TARGET: methods, hosts, path, name, and where the handler is written.
+
+    WS in the place of methods is a WebSocket.
+    """
     with _shown():
         plan = load_app(target, factory=factory).compile()
-        rows = [
-            (",".join(sorted(route.methods)), route.uri, route.name, _shorten(place_of(route.handler)))
-            for route in plan.routes
-        ]
-    for line in _table([("METHODS", "PATH", "NAME", "HANDLER"), *rows]):
+    for line in _table(list(_rows(plan))):
         click.echo(line)
+
+
+def _rows(plan: Plan) -> Iterator[tuple[str, ...]]:
+    """The routes as a table; with hosts, if a route has some."""
+    has_hosts = any(planned.route.host for planned in plan.routes)
+    yield ("METHODS", *["HOST"] * has_hosts, "PATH", "NAME", "HANDLER")
+    for planned in plan.routes:
+        hosts = [",".join(planned.route.host) or "-"] * has_hosts
+        yield (planned.asked_by, *hosts, planned.uri, planned.name, _shorten(place_of(planned.handler)))
 
 
 @main.command("plan")
@@ -137,6 +146,7 @@ def plan_command(target: str, as_json: bool, factory: bool) -> None:
         described = [
             {
                 "methods": sorted(route.methods),
+                "websocket": route.route.websocket is not None,
                 "uri": route.uri,
                 "name": route.name,
                 "steps": [step._asdict() for step in found],
@@ -147,7 +157,7 @@ def plan_command(target: str, as_json: bool, factory: bool) -> None:
         click.echo(json.dumps(content, indent=2))
         return
     for route, found in routes:
-        _show_steps(f"{','.join(sorted(route.methods))} {route.uri}", found)
+        _show_steps(f"{route.asked_by} {route.uri}", found)
     _show_steps("the server", server)
 
 

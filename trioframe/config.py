@@ -168,7 +168,8 @@ class Config(OptionTable):
         "disconnect",
         "",
         "What it means that a client has finished sending (TCP FIN) while its handler waits.  Browsers and proxies "
-        "have left; only hand-made clients still listen.",
+        "have left; only hand-made clients still listen.  An open WebSocket is lost by it whatever this says, unless a "
+        "close frame came before.",
     )
     CANCEL_GRACE = Option(
         DURATION,
@@ -208,7 +209,8 @@ class Config(OptionTable):
         whole(1),
         1024,
         "frames",
-        "Into how many one message may be cut; more closes with 1008.  A frame of one byte costs far more than a byte.",
+        "Into how many one message may be cut, and one more for each KiB of it; more closes with 1008.  A frame of one "
+        "byte costs far more than a byte.",
     )
     WEBSOCKET_CLOSE_TIMEOUT = Option(
         WAIT, 5.0, "s", "How long a client may take to answer a close; then the connection is cut."

@@ -65,6 +65,10 @@ class Kind(Generic[T]):
         self.check = check
         self.parse = parse
 
+    def refusal(self, name: str, shown: str) -> str:
+        """What is said of an option `name` whose value, as it is shown, is not in the set."""
+        return f"{name} cannot be {shown}; allowed is {self.allowed}"
+
     def or_none(self) -> Kind[T | None]:
         """The same set and None."""
         return Kind(
@@ -216,7 +220,7 @@ class Option(Generic[T]):
         return "(hidden)" if self.secret else reprlib.repr(value)
 
     def _refusal(self, value: object) -> ConfigError:
-        return ConfigError(f"{self.name} cannot be {self.show(value)}; allowed is {self.kind.allowed}")
+        return ConfigError(self.kind.refusal(self.name, self.show(value)))
 
 
 class OptionTable:

@@ -70,7 +70,7 @@ def test_a_plan_tells_of_websockets(app: App) -> None:
     plan = app.compile()
     lines = str(plan).splitlines()
     assert re.fullmatch(r"  GET +/ +root  .*test_compile.py:\d+", lines[1])
-    assert re.fullmatch(r"  GET +/ws +ws \(WebSocket\)  .*test_compile.py:\d+", lines[2])
+    assert re.fullmatch(r"  WS +/ws +ws  .*test_compile.py:\d+", lines[2])
     assert [re.sub(r" /.*", "", line) for line in lines[4:]] == ["  around websocket.handler:"]
     root, ws, _ = plan.routes
     assert root.endpoint is handler
@@ -98,6 +98,7 @@ def test_all_mistakes_come_together(app: App) -> None:
 
     app.get("/twice", name="e")(handler)
     app.get("/twice", name="f")(handler)
+    app.get("/g", name="g", timeout=-1, error_format="zz")(handler)
     app.exception()(lambda request, error: None)
     app.exception(KeyboardInterrupt)(lambda request, error: None)
     app.exception(KeyError)(lambda request: None)
@@ -106,13 +107,15 @@ def test_all_mistakes_come_together(app: App) -> None:
     with pytest.raises(CompileError) as caught:
         app.compile()
     said = str(caught.value)
-    assert "app 'test' has 9 mistakes" in said
+    assert "app 'test' has 11 mistakes" in said
     for part in (
         "'no-slash'",
         "must take (request, n)",
         "'not callable', which cannot be called",
         "is a generator",
         "/twice",
+        "the route /g is wrong: timeout cannot be -1; allowed is a number of seconds above 0, or inf",
+        "the route /g is wrong: error_format cannot be 'zz'; allowed is one of auto, html, json, text",
         "at least one exception type",
         "KeyboardInterrupt",
         "must take (request, exception)",
@@ -120,9 +123,9 @@ def test_all_mistakes_come_together(app: App) -> None:
     ):
         assert part in said
     mistakes = caught.value.exceptions
-    assert len(mistakes) == 9
+    assert len(mistakes) == 11
     assert all(isinstance(mistake, Mistake) for mistake in mistakes)
-    assert sum("test_compile.py:" in str(mistake) for mistake in mistakes) >= 8
+    assert sum("test_compile.py:" in str(mistake) for mistake in mistakes) >= 10
     assert isinstance(caught.value.subgroup(lambda error: "twice" in str(error)), ExceptionGroup)
 
 

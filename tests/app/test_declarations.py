@@ -59,12 +59,89 @@ def test_a_handler_without_a_name_is_called_by_its_type(declarations: Declaratio
 def test_an_unknown_option_is_refused(declarations: Declarations) -> None:
     with pytest.raises(TypeError, match="no option 'rolle'; your own facts begin with ctx_"):
         declarations.add_route(handler, "/x", rolle="r")
+    with pytest.raises(TypeError, match=r"no option 'tiemout' \(did you mean 'timeout'\?\)"):
+        declarations.get("/x", tiemout=3)(handler)
+    with pytest.raises(TypeError, match=r"no option 'origin' \(did you mean 'origins'\?\)"):
+        declarations.websocket("/x", origin="https://a.example")(handler)
+    assert declarations.routes == []
 
 
 @pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete", "head", "options"])
 def test_each_method_has_its_decorator(declarations: Declarations, method: str) -> None:
     assert getattr(declarations, method)("/x", name="x")(handler) is handler
     assert declarations.routes[0].methods == {method.upper()}
+
+
+ROUTE_DECORATORS = ["get", "post", "put", "patch", "delete", "head", "options", "route", "websocket"]
+
+
+@pytest.mark.parametrize("decorator", ROUTE_DECORATORS)
+def test_the_decorator_of_a_route_does_not_stand_bare(declarations: Declarations, decorator: str) -> None:
+    bare = rf'^@app\.{decorator} cannot stand bare, as on handler, at .*: write @app\.{decorator}\("/path"\)$'
+    with pytest.raises(TypeError, match=bare):
+        getattr(declarations, decorator)(handler)
+
+
+@pytest.mark.parametrize("decorator", ["exception", "signal", "around"])
+def test_nor_does_another_one_that_needs_an_argument(declarations: Declarations, decorator: str) -> None:
+    with pytest.raises(TypeError, match=rf"^@app\.{decorator} cannot stand bare, as on handler"):
+        getattr(declarations, decorator)(handler)
+
+
+@pytest.mark.parametrize("uri", [None, 5, b"/x"])
+def test_a_path_is_text(declarations: Declarations, uri: Any) -> None:
+    for decorator in ROUTE_DECORATORS:
+        with pytest.raises(TypeError, match=f"the path of a route is text, and not {uri!r}"):
+            getattr(declarations, decorator)(uri)
+    with pytest.raises(TypeError, match="the path of a route is text"):
+        declarations.add_route(handler, uri)
+    with pytest.raises(TypeError, match="the path of a route is text, and not <function handler"):
+        declarations.add_route("/x", handler)  # type: ignore[arg-type]
+
+
+WRONGLY_WRITTEN: list[tuple[dict[str, Any], str]] = [
+    ({"methods": 5}, "methods=5 is neither a text nor several"),
+    ({"methods": ["GET", None]}, "is neither a text nor several"),
+    ({"host": 5}, "host=5 is neither a text nor several"),
+    ({"host": [5]}, "is neither a text nor several"),
+    ({"name": 5}, "the name of a route is text, and not 5"),
+    ({"websocket": True}, "declared by @app.websocket"),
+]
+
+
+@pytest.mark.parametrize(("options", "said"), WRONGLY_WRITTEN)
+def test_what_a_route_cannot_be_written_down_with(
+    declarations: Declarations, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(TypeError, match=said):
+        declarations.add_route(handler, "/x", **options)
+    assert declarations.routes == []
+
+
+def test_a_lone_method_is_one(declarations: Declarations) -> None:
+    declarations.route("/x", "post")(handler)
+    declarations.route("/x", None)(handler)
+    assert [route.methods for route in declarations.routes] == [{"POST"}, {"GET"}]
+
+
+@pytest.mark.parametrize("method", ["get", "options"])
+def test_a_decorator_of_one_method_takes_no_others(declarations: Declarations, method: str) -> None:
+    with pytest.raises(TypeError, match=rf"@app\.{method} has no option 'methods': write @app\.route"):
+        getattr(declarations, method)("/x", methods=["PUT"])
+
+
+def test_what_a_websocket_has_not(declarations: Declarations) -> None:
+    with pytest.raises(TypeError, match="a WebSocket has no option 'methods': it is asked for by GET alone"):
+        declarations.websocket("/x", methods=["GET"])
+    with pytest.raises(TypeError, match="a WebSocket has no option 'stream': the body"):
+        declarations.websocket("/x", stream=True)
+
+
+def test_no_subprotocols(declarations: Declarations) -> None:
+    declarations.websocket("/x", subprotocols=None)(handler)
+    (route,) = declarations.routes
+    assert route.websocket is not None
+    assert (route.websocket.subprotocols, route.websocket.origins) == ((), None)
 
 
 def test_decorators_stack(declarations: Declarations) -> None:

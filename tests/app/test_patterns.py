@@ -263,6 +263,12 @@ def test_a_type_that_cannot_be_registered(label: str, regex: str, complaint: str
         Patterns().register(label, str, regex)
 
 
+def test_a_cast_that_cannot_be_called() -> None:
+    cast: Any = None
+    with pytest.raises(Mistake, match="the cast of the parameter type 'even' is None, which cannot be called"):
+        Patterns().register("even", cast, "x")
+
+
 def test_an_unknown_type_is_a_mistake_with_a_hint() -> None:
     with pytest.raises(Mistake, match=r"there is no parameter type 'itn'; did you mean int\?"):
         Patterns().typed("itn")

@@ -15,6 +15,7 @@ from fake_exchange import FakeExchange, make_request, sent
 from trioframe.app.app import App
 from trioframe.app.request import MAX_QUERY_FIELDS, Request
 from trioframe.app.response import Response, empty, text
+from trioframe.app.route import Route, WebSocketOptions
 from trioframe.errors import (
     BadRequest,
     HTTPError,
@@ -181,6 +182,26 @@ async def test_a_direct_connection() -> None:
 
 async def test_tls() -> None:
     assert make_request(conn=ConnInfo(tls=object())).url == "https://a.example/"
+
+
+@pytest.mark.parametrize(
+    ("conn", "headers", "scheme"),
+    [
+        (None, {}, "ws"),
+        (ConnInfo(tls=object()), {}, "wss"),
+        (None, {"x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "https"}, "wss"),
+        (None, {"x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "wss"}, "wss"),
+        (ConnInfo(tls=object()), {"x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "ws"}, "ws"),
+    ],
+)
+async def test_on_the_route_of_a_websocket(conn: ConnInfo | None, headers: dict[str, str], scheme: str) -> None:
+    request = make_request(b"/feed?a", headers, conn=conn, config={"PROXIES_COUNT": 1})
+    before = scheme.replace("ws", "http")
+    assert (request.scheme, request.url) == (before, f"{before}://a.example/feed?a")
+    request.route = Route(
+        uri="/feed", methods=frozenset({"GET"}), name="feed", handler=print, websocket=WebSocketOptions()
+    )
+    assert (request.scheme, request.url) == (scheme, f"{scheme}://a.example/feed?a")
 
 
 async def test_behind_a_proxy_that_is_trusted() -> None:

@@ -9,14 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trioframe.app.patterns import Patterns
-from trioframe.app.route import Route
+from trioframe.app.route import Route, WebSocketOptions
 from trioframe.app.router import Router, URLBuildError, compile_router
+from trioframe.app.segment_tree import OPENING
 from trioframe.errors import HTTPError, MethodNotAllowed, NotFound
 
 
 def route(uri: str, methods: str = "GET", **settings: Any) -> Route:
     """A route that is called like its URI, if by no other name."""
     return Route(**{"uri": uri, "methods": frozenset(methods.split()), "name": uri, "handler": print, **settings})
+
+
+def websocket(uri: str, **settings: Any) -> Route:
+    return route(uri, name=f"ws {uri}", websocket=WebSocketOptions(), **settings)
 
 
 def router(*routes: Route | str) -> Router:
@@ -96,7 +101,7 @@ def test_whatever_is_sent_is_found_or_not(path: bytes) -> None:
 
 @given(
     st.text(st.sampled_from("/ab%2F"), max_size=8).map(lambda text: f"/{text}".encode()),
-    st.sampled_from(["GET", "HEAD", "POST", "PUT", "OPTIONS"]),
+    st.sampled_from(["GET", "HEAD", "POST", "PUT", "OPTIONS", OPENING]),
 )
 def test_the_short_way_finds_what_the_search_finds(path: bytes, method: str) -> None:
     routes = [
@@ -106,6 +111,9 @@ def test_the_short_way_finds_what_the_search_finds(path: bytes, method: str) -> 
         route("/a/b/", "POST"),
         route("/b", strict_slashes=True),
         route("/<x>", "PUT"),
+        websocket("/a"),
+        websocket("/b"),
+        websocket("/<x>"),
     ]
     # A route for a host at the same place makes all requests take the long way.
     guards = [route(each.uri, "LINK", name=f"link {n}", host=(f"host{n}",)) for n, each in enumerate(routes)]
@@ -146,6 +154,45 @@ def test_a_method_that_is_not_answered(routes: list[Route], allowed: tuple[str, 
 
 def test_options_can_be_declared() -> None:
     assert router(route("/x", "OPTIONS")).find("OPTIONS", b"/x").route.uri == "/x"
+
+
+# --- a page and a WebSocket -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [("/", b"/"), ("/x", b"/x"), ("/<a>", b"/%61"), ("/<a>/y/", b"/x/y"), ("/x/<a:strorempty>", b"/x/")],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_they_may_share_a_path(uri: str, path: bytes, order: int) -> None:
+    page, ws = route(uri), websocket(uri)
+    compiled = router(*[page, ws][::order])
+    assert compiled.has_shared_path
+    assert compiled.find(OPENING, path).route is ws
+    assert compiled.find("GET", path).route is page
+    assert compiled.find("HEAD", path).route is page
+    assert answer(compiled, path, "POST") == (405, {"Allow": "GET, HEAD, OPTIONS"})
+
+
+def test_alone_each_answers_all_that_get() -> None:
+    page, ws = route("/x"), websocket("/<y>")
+    compiled = router(page, ws)
+    assert not compiled.has_shared_path
+    for method in ("GET", "HEAD", OPENING):
+        assert compiled.find(method, b"/x").route is page
+        assert compiled.find(method, b"/y").route is ws
+    assert dict(compiled.fixed()) == {(method, path): page for method in ("GET", "HEAD") for path in (b"/x", b"/x/")}
+
+
+def test_a_get_of_a_shared_path_is_not_fixed() -> None:
+    page, ws = route("/x", "GET POST"), websocket("/x", strict_slashes=True)
+    assert sorted(key for key, _ in router(page, ws).fixed()) == [
+        ("GET", b"/x/"),
+        ("HEAD", b"/x"),
+        ("HEAD", b"/x/"),
+        ("POST", b"/x"),
+        ("POST", b"/x/"),
+    ]
 
 
 # --- the way back -----------------------------------------------------------------------------------------------------

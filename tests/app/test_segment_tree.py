@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trioframe.app.patterns import MISMATCH, Patterns
-from trioframe.app.route import Route, Slot
+from trioframe.app.route import Route, Slot, WebSocketOptions
 from trioframe.app.router import Router, compile_router
 from trioframe.errors import MethodNotAllowed, NotFound
 
@@ -433,3 +434,13 @@ def test_two_routes_for_the_same_requests_are_a_mistake(first: Route, second: Ro
 )
 def test_others_are_none(first: Route, second: Route) -> None:
     assert taken(first, second) == []
+
+
+def test_of_pages_and_of_websockets_there_is_one_each() -> None:
+    pages = [route("/x", name=name) for name in "pq"]
+    websockets = [replace(route("/x", name=name), websocket=WebSocketOptions()) for name in "vw"]
+    for order in itertools.permutations([*pages, *websockets]):
+        firsts = {one.websocket: one for one in reversed(order)}
+        late = [one for one in order if firsts[one.websocket] is not one]
+        said = [f"GET /x is answered already by {firsts[one.websocket].name!r}, as /x" for one in late]
+        assert taken(*order) == said

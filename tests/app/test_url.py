@@ -11,13 +11,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from trioframe.app.patterns import Patterns
-from trioframe.app.route import Route
+from trioframe.app.route import Route, WebSocketOptions
 from trioframe.app.router import Router, URLBuildError, compile_router
 
 
-def router(uri: str, *, host: tuple[str, ...] = (), strict: bool = False) -> Router:
+def router(uri: str, **settings: Any) -> Router:
     """One route, called "it"."""
-    route = Route(uri=uri, methods=frozenset({"GET"}), name="it", handler=print, host=host, strict_slashes=strict)
+    route = Route(uri=uri, methods=frozenset({"GET"}), name="it", handler=print, **settings)
     compiled, mistakes = compile_router([route], Patterns())
     assert mistakes == []
     return compiled
@@ -68,6 +68,25 @@ def test_a_path_and_what_follows_it(uri: str, params: dict[str, Any], url: str) 
 )
 def test_an_absolute_url(host: tuple[str, ...], params: dict[str, Any], url: str) -> None:
     assert router("/x", host=host).url_for("it", **params) == url
+
+
+@pytest.mark.parametrize(
+    ("params", "page", "websocket"),
+    [
+        ({"_server": "a.example"}, "http://a.example/x", "ws://a.example/x"),
+        ({"_server": "http://a.example"}, "http://a.example/x", "ws://a.example/x"),
+        ({"_server": "https://a.example:8443"}, "https://a.example:8443/x", "wss://a.example:8443/x"),
+        ({"_server": "ws://a.example"}, "http://a.example/x", "ws://a.example/x"),
+        ({"_server": "wss://a.example"}, "https://a.example/x", "wss://a.example/x"),
+        ({"_server": "coap://a.example"}, "coap://a.example/x", "coap://a.example/x"),
+        ({"_server": "wss://a.example", "_scheme": "http"}, "http://a.example/x", "http://a.example/x"),
+        ({"_host": "a.example", "_scheme": "wss"}, "wss://a.example/x", "wss://a.example/x"),
+        ({"_host": "a.example"}, "http://a.example/x", "ws://a.example/x"),
+    ],
+)
+def test_the_scheme_fits_what_is_there(params: dict[str, str], page: str, websocket: str) -> None:
+    assert router("/x").url_for("it", _external=True, **params) == page
+    assert router("/x", websocket=WebSocketOptions()).url_for("it", _external=True, **params) == websocket
 
 
 @pytest.mark.parametrize(
@@ -125,7 +144,7 @@ FILES = st.tuples(st.text(min_size=1), st.sampled_from(["jpg", "tar.gz"]))
 @pytest.mark.parametrize("label", VALUES)
 def test_the_path_of_a_url_finds_its_parameters(label: str, data: st.DataObject, strict: bool, slash: bool) -> None:
     last = "/" if slash and label != "path" else ""
-    compiled = router(f"/x/<a:int>/<b:ext=jpg|tar.gz>/<c:{label}>{last}", strict=strict)
+    compiled = router(f"/x/<a:int>/<b:ext=jpg|tar.gz>/<c:{label}>{last}", strict_slashes=strict)
     stem, extension = data.draw(FILES)
     params = {"a": data.draw(VALUES["int"]), "b": stem, "ext": extension, "c": data.draw(VALUES[label])}
     try:

@@ -121,6 +121,10 @@ DECLARATIONS: list[tuple[Callable[[App], object], str]] = [
     (lambda app: app.websocket("/ws", origins=["a.example"])(echo), "'a.example' is no origin: write scheme://host"),
     (lambda app: app.websocket("/ws", origins=["https://a.example/"])(echo), "'https://a.example/' is no origin"),
     (lambda app: app.websocket("/ws", origins=["*"])(echo), "'*' is no origin"),
+    (lambda app: app.websocket("/ws", cast("list[str]", [1]))(echo), "1 cannot be a subprotocol"),
+    (lambda app: app.websocket("/ws", origins=cast("list[str]", [1]))(echo), "1 is no origin"),
+    (lambda app: app.websocket("/ws", max_size=0)(echo), "max_size cannot be 0; allowed is a whole number, 1 or more"),
+    (lambda app: app.websocket("/ws", timeout=-1)(echo), "the route /ws is wrong: timeout cannot be -1"),
 ]
 
 
@@ -159,7 +163,7 @@ def test_all_mistakes_of_a_declaration_are_told_together(app: App) -> None:
 
 def test_one_path_is_the_place_of_one(app: App) -> None:
     app.websocket("/ws", name="one")(echo)
-    app.get("/ws", name="two")(lambda request: "")
+    app.websocket("/ws", name="two")(echo)
     with pytest.raises(CompileError) as caught:
         app.compile()
     assert "/ws" in str(caught.value)

@@ -28,7 +28,8 @@ from ..server.serve import Server
 from .background import AppTasks
 from .calling import call
 from .compile import Plan, compile_app
-from .declarations import Declarations, DeclaredListener, SignalReceiver
+from .declarations import Declarations
+from .declared import DeclaredListener, SignalReceiver
 from .dispatch import Dispatcher
 from .failures import Failures
 from .hooks import find_hooks

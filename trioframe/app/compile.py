@@ -28,6 +28,7 @@ from .middleware import Around, Chain, Middleware, arrange
 from .place import place_of
 from .reserved import PHASES
 from .route import Route
+from .route_check import check_options
 from .router import Router, compile_router
 from .signal_check import check
 
@@ -80,6 +81,11 @@ class PlannedRoute:
         return self.route.name
 
     @property
+    def asked_by(self) -> str:
+        """Who is answered, for people: the methods, or WS for a WebSocket."""
+        return ",".join(sorted(self.methods)) if self.route.websocket is None else "WS"
+
+    @property
     def handler(self) -> Callable[..., Any]:
         """What the user declared."""
         return self.route.handler
@@ -93,9 +99,8 @@ class PlannedRoute:
         return await cast("Course", request.course).respond()
 
     def __str__(self) -> str:
-        methods = ",".join(sorted(self.methods))
-        how = "" if self.call is self.handler else " (WebSocket)" if self.route.websocket else " (in a thread)"
-        return f"{methods:12} {self.uri:32} {self.name}{how}  {self.route.place or ''}".rstrip()
+        how = "" if self.call is self.handler or self.route.websocket else " (in a thread)"
+        return f"{self.asked_by:12} {self.uri:32} {self.name}{how}  {self.route.place or ''}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,7 @@ def compile_app(app: App) -> Plan:
     mistakes: list[Mistake] = []
     for route in app.routes:
         mistakes += _check_handler(route)
+        mistakes += check_options(route)
         if route.websocket is not None:
             from .websocket import mistakes_in  # noqa: PLC0415 - most apps have none
 

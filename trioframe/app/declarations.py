@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, overload
 
+from . import arguments
 from .calling import is_async
+from .declared import DeclaredListener, ExceptionHandler, SignalReceiver
 from .middleware import Around, Kind, Middleware
 from .patterns import Patterns
 from .place import place_of
@@ -24,42 +26,16 @@ from .route import Route, RouteExtra, WebSocketOptions
 if TYPE_CHECKING:
     from ..ws.deflate_terms import Deflate
 
-__all__ = ["Declarations", "DeclaredListener", "ExceptionHandler", "SignalReceiver", "WithPriority"]
+__all__ = ["Declarations", "WithPriority"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_METHODS = ("GET",)
 
-
-class ExceptionHandler(NamedTuple):
-    """A declaration of `Declarations.exception`."""
-
-    types: tuple[type[BaseException], ...]
-    handler: Callable[..., Any]
-    place: str | None
-
-
-class SignalReceiver(NamedTuple):
-    """A declaration of `Declarations.signal`."""
-
-    name: str
-    receiver: Callable[..., Any]
-    condition: Mapping[str, Any] | None
-    priority: int
-    place: str | None
-
-
-class DeclaredListener(NamedTuple):
-    """A declaration of a listener.
-
-    Parameters:
-      moment: the name of the decorator.
-    """
-
-    moment: str
-    function: Callable[..., Any]
-    priority: int
-    place: str | None
+_NOT_OF_WEBSOCKETS = {
+    "methods": "it is asked for by GET alone",
+    "stream": "the body of its request is read before its handler runs",
+}
 
 
 class WithPriority(Protocol):
@@ -99,7 +75,7 @@ class Declarations:
         self,
         handler: Callable[..., Any],
         uri: str,
-        methods: Iterable[str] = DEFAULT_METHODS,
+        methods: Iterable[str] | None = DEFAULT_METHODS,
         *,
         name: str | None = None,
         host: str | Sequence[str] | None = None,
@@ -134,20 +110,22 @@ class Declarations:
           ctx_<x>: becomes ``route.ctx.<x>``.
 
         Raises:
-          TypeError: an unknown keyword.
+          TypeError: an unknown keyword, or something else where only text can be.
           TrioframeError: the app has been compiled.
         """
         self._check_open()
-        unknown = [key for key in ctx if not key.startswith("ctx_")]
-        if unknown:
-            raise TypeError(f"a route has no option {', '.join(map(repr, unknown))}; your own facts begin with ctx_")
+        unknown = (key for key in ctx if not key.startswith("ctx_"))
+        arguments.refuse_unknown(unknown, self.add_route, *([] if websocket is None else [self.websocket]))
+        if not (websocket is None or isinstance(websocket, WebSocketOptions)):
+            raise TypeError("the place of a WebSocket is declared by @app.websocket")
+        asked = DEFAULT_METHODS if methods is None else arguments.texts("methods", methods)
         self.routes.append(
             Route(
-                uri=uri,
-                methods=frozenset(method.upper() for method in methods),
-                name=name or str(getattr(handler, "__name__", type(handler).__name__)),
+                uri=arguments.path(uri),
+                methods=frozenset(method.upper() for method in asked),
+                name=arguments.text("the name of a route", name or _name_of(handler)),
                 handler=handler,
-                host=() if host is None else _each(host),
+                host=arguments.texts("host", host),
                 version=version,
                 strict_slashes=strict_slashes,
                 stream=stream,
@@ -163,8 +141,9 @@ class Declarations:
             )
         )
 
-    def route(self, uri: str, methods: Iterable[str] = DEFAULT_METHODS, **options: Any) -> Callable[[F], F]:
+    def route(self, uri: str, methods: Iterable[str] | None = DEFAULT_METHODS, **options: Any) -> Callable[[F], F]:
         """Decorates a handler; see `add_route` for `options`."""
+        arguments.path(uri, "route")
 
         def declare(handler: F) -> F:
             self.add_route(handler, uri, methods, **options)
@@ -174,47 +153,58 @@ class Declarations:
 
     def get(self, uri: str, **options: Any) -> Callable[[F], F]:
         """Decorates a handler of GET and HEAD; see `add_route`."""
-        return self.route(uri, ("GET",), **options)
+        return self._answer("GET", uri, options)
 
     def post(self, uri: str, **options: Any) -> Callable[[F], F]:
         """Decorates a handler of POST; see `add_route`."""
-        return self.route(uri, ("POST",), **options)
+        return self._answer("POST", uri, options)
 
     def put(self, uri: str, **options: Any) -> Callable[[F], F]:
         """Decorates a handler of PUT; see `add_route`."""
-        return self.route(uri, ("PUT",), **options)
+        return self._answer("PUT", uri, options)
 
     def patch(self, uri: str, **options: Any) -> Callable[[F], F]:
         """Decorates a handler of PATCH; see `add_route`."""
-        return self.route(uri, ("PATCH",), **options)
+        return self._answer("PATCH", uri, options)
 
     def delete(self, uri: str, **options: Any) -> Callable[[F], F]:
         """Decorates a handler of DELETE; see `add_route`."""
-        return self.route(uri, ("DELETE",), **options)
+        return self._answer("DELETE", uri, options)
 
     def head(self, uri: str, **options: Any) -> Callable[[F], F]:
         """Decorates a handler of HEAD alone; see `add_route`."""
-        return self.route(uri, ("HEAD",), **options)
+        return self._answer("HEAD", uri, options)
 
     def options(self, uri: str, **options: Any) -> Callable[[F], F]:
         """Decorates a handler of OPTIONS, in place of the automatic answer; see `add_route`."""
-        return self.route(uri, ("OPTIONS",), **options)
+        return self._answer("OPTIONS", uri, options)
+
+    def _answer(self, method: str, uri: str, options: Mapping[str, Any]) -> Callable[[F], F]:
+        decorator = method.lower()
+        arguments.path(uri, decorator)
+        if "methods" in options:
+            raise TypeError(f"@app.{decorator} has no option 'methods': write @app.route(uri, methods=[...])")
+        return self.route(uri, (method,), **options)
 
     def websocket(
         self,
         uri: str,
-        subprotocols: Sequence[str] = (),
+        subprotocols: Sequence[str] | None = (),
         *,
         origins: Sequence[str] | None = None,
         deflate: bool | Deflate = False,
         max_size: float | None = None,
         cancel_on_close: bool = False,
+        send_only: bool = False,
         **options: Any,
     ) -> Callable[[F], F]:
         """Decorates the handler of a WebSocket: ``async def handler(request, ws, **parameters)``.
 
         Until it is accepted - by the first operation of `ws`, or `ws.accept` - the handler may refuse it: by an
-        `HTTPError`, or by what any handler may return.  When it returns, the WebSocket is closed with 1000.
+        `HTTPError`, or by what any handler may return.  When it returns, the WebSocket is closed with 1000; if it has
+        left tasks in ``request.nursery``, when they have ended, and they are cancelled if the client closes first.
+
+        A page may have the same `uri`, and is what they get who ask for no WebSocket.
 
         Parameters:
           subprotocols: those that are spoken here, the favourite first.
@@ -222,17 +212,20 @@ class Declarations:
           deflate: compress messages with clients that can; a `Deflate` says how.
           max_size: bytes of a message, decompressed; WEBSOCKET_MAX_SIZE by default.
           cancel_on_close: cancel the handler, as "disconnect", also when the client closes in order; but not if an
-            operation of `ws` says so.  When it has returned, what it has started in ``request.nursery`` is cancelled.
+            operation of `ws` says so.
+          send_only: what the client sends is dropped as it comes, and a handler that does not receive never holds up a
+            ping or a close; `cancel_on_close` is implied.  Who receives all the same waits for the end.
           options: those of `add_route`, but for `methods` and `stream`; `timeout` is for the handshake.
 
         Raises as `add_route`.
         """
-        if "stream" in options:
-            raise TypeError(
-                "a WebSocket has no option 'stream': the body of its request is read before its handler runs"
-            )
+        arguments.path(uri, "websocket")
+        for name, why in _NOT_OF_WEBSOCKETS.items():
+            if name in options:
+                raise TypeError(f"a WebSocket has no option {name!r}: {why}")
+        pages = None if origins is None else arguments.each("origins", origins)
         spoken = WebSocketOptions(
-            _each(subprotocols), None if origins is None else _each(origins), deflate, max_size, cancel_on_close
+            arguments.each("subprotocols", subprotocols), pages, deflate, max_size, cancel_on_close, send_only
         )
         return self.route(uri, ("GET",), websocket=spoken, **options)
 
@@ -242,6 +235,8 @@ class Declarations:
         It is chosen by the most specific type.  What it returns is answered; None means "not mine", and the next less
         specific one is asked.  `RequestCancelled` goes only to a handler of `RequestCancelled`.
         """
+        if len(types) == 1 and not isinstance(types[0], type):
+            arguments.refuse_bare(types[0], "exception", "KeyError")
 
         def declare(handler: F) -> F:
             self._check_open()
@@ -318,6 +313,7 @@ class Declarations:
         It is an async generator function with one ``yield``, or one already wrapped by ``@asynccontextmanager``; called
         with the request, or the app.  What ends the phase early, `RequestCancelled` too, is raised at its ``yield``.
         """
+        arguments.refuse_bare(phase, "around", '"http.handler"')
 
         def declare(function: F) -> F:
             self._check_open()
@@ -330,6 +326,7 @@ class Declarations:
 
     def signal(self, name: str, *, condition: Mapping[str, Any] | None = None, priority: int = 0) -> Callable[[F], F]:
         """Decorates a receiver of the signal `name`; see `add_signal`."""
+        arguments.refuse_bare(name, "signal", '"user.order.paid"')
 
         def declare(receiver: F) -> F:
             self.add_signal(receiver, name, condition, priority)
@@ -423,6 +420,5 @@ class Declarations:
         return self.around("server.lifecycle")(function)
 
 
-def _each(given: str | Iterable[str]) -> tuple[str, ...]:
-    """A lone string is one of its kind, and no sequence of letters."""
-    return (given,) if isinstance(given, str) else tuple(given)
+def _name_of(handler: Callable[..., Any]) -> str:
+    return str(getattr(handler, "__name__", type(handler).__name__))

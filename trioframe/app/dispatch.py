@@ -14,6 +14,7 @@ It must not know how the exchange is carried.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from ..errors import HTTPError, MethodNotAllowed, RequestCancelled, ServerError
-from ..http.events import RawHeaders
+from ..http.events import RawHeaders, RequestHead
 from ..http.exchange import Exchange
+from ..http.headers import Headers
 from .compile import Plan, PlannedRoute
 from .conversion import to_response
 from .course import Course
@@ -32,6 +34,7 @@ from .nested_course import NestedCourse
 from .request import Request
 from .response import Response, empty
 from .response_stream import send
+from .segment_tree import OPENING
 
 if TYPE_CHECKING:
     from .app import App
@@ -63,6 +66,11 @@ class Dispatcher:
         self._find = plan.router.find
         self._planned = {planned.route: planned for planned in plan.routes}
         self._fixed = {key: self._planned[route] for key, route in plan.router.fixed()}
+        self._asks_for_websocket: Callable[[RequestHead, Headers], bool] | None = None
+        if plan.router.has_shared_path:
+            from ..ws.handshake import asks_for_websocket  # noqa: PLC0415 - most apps have no page that shares its path
+
+            self._asks_for_websocket = asks_for_websocket
         self.answers = ErrorAnswers(app, plan.exception_handlers)
         self._change: object = None
         self.listen()
@@ -165,8 +173,11 @@ class Dispatcher:
             raise HTTPError(501, "CONNECT is not supported here", quiet=True)
         if head.raw_path == b"*":  # RFC 9110 section 9.3.7: OPTIONS of the server as a whole
             return empty()
+        method, asks_for_websocket = head.method, self._asks_for_websocket
+        if asks_for_websocket is not None and method == "GET" and asks_for_websocket(head, request.headers):
+            method = OPENING
         try:
-            match = self._find(head.method, head.raw_path, head.authority.decode("latin-1"))
+            match = self._find(method, head.raw_path, head.authority.decode("latin-1"))
         except MethodNotAllowed as exc:
             if head.method == "OPTIONS":  # RFC 9110 section 9.3.7
                 return empty(headers={"Allow": ", ".join(exc.allowed)})

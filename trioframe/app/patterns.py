@@ -137,12 +137,14 @@ class Patterns:
             is to write.
 
         Raises:
-          Mistake: the label is taken or is no name, or the regular expression is wrong.
+          Mistake: the label is taken or is no name, the cast cannot be called, or the regular expression is wrong.
         """
         if not label.isidentifier():
             raise Mistake(f"a parameter type cannot be called {label!r}: letters, digits and _ make its name")
         if label in self._types or label == "ext":
             raise Mistake(f"there is a parameter type {label!r} already")
+        if not callable(cast):
+            raise Mistake(f"the cast of the parameter type {label!r} is {cast!r}, which cannot be called")
         pattern = Pattern(label, _matching(_compile(regex), cast), order=(OWN, len(self._types)))
         self._types[label] = lambda: pattern
 

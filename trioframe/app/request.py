@@ -37,6 +37,7 @@ from .query import parse_query
 from .request_id import request_id
 from .response import OCTETS, WITHOUT_CONTENT, Response
 from .response_stream import ResponseStream, pieces_of
+from .url import asked_url, scheme_at
 
 if TYPE_CHECKING:
     from .app import App
@@ -237,8 +238,8 @@ class Request:
 
     @property
     def scheme(self) -> str:
-        """ "http" or "https", as the client spoke it."""
-        return self.forwarded.scheme
+        """ "http" or "https", as the client spoke it; "ws" or "wss" once its route is found to be a WebSocket's."""
+        return scheme_at(self.route, self.forwarded.scheme)
 
     @property
     def host(self) -> str:
@@ -248,10 +249,7 @@ class Request:
     @property
     def url(self) -> str:
         """What the client asked for, as a URL; without scheme and host if it named no host."""
-        head = self.exchange.head
-        path = "" if head.raw_path == b"*" else head.raw_path.decode("latin-1")
-        query = f"?{self.query_string}" if head.query_string else ""
-        return f"{self.scheme}://{self.host}{path}{query}" if self.host else f"{path}{query}"
+        return asked_url(self.exchange.head, self.scheme, self.host)
 
     # --- the body ----------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,8 @@ Rules of this file:
   A path that is not UTF-8 once decoded is one that nobody declared: 404.
 * Hosts are compared without regard to case, and to the port where the route names none.
 * OPTIONS has no route unless one is declared: `MethodNotAllowed` says what to answer.
+* A page and a WebSocket may share a path: a GET that asks for a WebSocket has the method `OPENING` here.  Where there
+  is no such pair it finds what any GET does.
 * All that is wrong with routes is found here, and reported together.
 """
 
@@ -21,7 +23,7 @@ from urllib.parse import quote, unquote_to_bytes
 from ..errors import MethodNotAllowed, Mistake, NotFound
 from .patterns import Pattern, Patterns
 from .route import Route, Slot
-from .segment_tree import Match, Node, Segment, search
+from .segment_tree import OPENING, Match, Node, Segment, has_shared_end, search
 from .shortcuts import static_paths, stems
 from .url import URLBuilder, URLBuildError, encode_query
 
@@ -29,7 +31,11 @@ __all__ = ["Match", "Router", "URLBuildError", "compile_router"]
 
 
 class Router:
-    """All routes of an application, compiled."""
+    """All routes of an application, compiled.
+
+    Attributes:
+      has_shared_path: whether a page and a WebSocket share a path: only then it matters who asks for a WebSocket.
+    """
 
     def __init__(self, root: Node, builders: dict[str, URLBuilder]) -> None:
         self._root = root
@@ -37,12 +43,13 @@ class Router:
         self._any_host = not any(builder.route.host for builder in builders.values())
         self._static = dict(static_paths(root))
         self._stems = dict(stems(root))
+        self.has_shared_path = has_shared_end(root)
 
     def find(self, method: str, raw_path: bytes, host: str = "") -> Match:
         """The route of a request, and the parameters of its handler.
 
         Parameters:
-          method: as sent.
+          method: as sent, or `OPENING`.
           raw_path: the path as sent, still percent-encoded.
           host: the authority the request was sent to, with the port if it has one.
 
@@ -68,13 +75,18 @@ class Router:
         if not allowed:
             raise NotFound
         also = {"OPTIONS", "HEAD"} if "GET" in allowed else {"OPTIONS"}
-        raise MethodNotAllowed(allowed=sorted(allowed | also))
+        raise MethodNotAllowed(allowed=sorted((allowed | also) - {OPENING}))
 
     def fixed(self) -> Iterator[tuple[tuple[str, bytes], Route]]:
-        """What can be found without a search: the routes without parameters and hosts, by method and path as sent."""
+        """What can be found without a search: the routes without parameters and hosts, by method and path as sent.
+
+        A GET is none of them where a page and a WebSocket share its path.
+        """
         for path, routes in self._static.items():
+            shared = {"GET", OPENING} if OPENING in routes else ()
             for method, route in routes.items():
-                yield (method, path), route
+                if method not in shared:
+                    yield (method, path), route
 
     def url_for(
         self,
@@ -95,7 +107,7 @@ class Router:
           _anchor: the fragment.
           _external: make the URL absolute.  It then needs a host: `_host`, the route's own if it has just one, or
             `_server`.
-          _scheme: of an absolute URL; that of `_server`, or http, by default.
+          _scheme: of an absolute URL; that of `_server`, or http, by default, and for a WebSocket ws in place of http.
           _server: "example.com" or "https://example.com:8443".
           _host: the host, one of the route's if it has any; makes the URL absolute.
 

@@ -10,18 +10,26 @@ Rules of this file:
 * The search follows the way that comes first, and notes where branches are left; where it cannot go on it goes back to
   the last such place.  It is not recursive, and where there is one way only it calls nothing but the pattern.
 * Where no slash is demanded or forbidden a route stands at both places: the search knows nothing of strictness.
+* A page and a WebSocket may end at one place: then GET is the page's, and the WebSocket answers `OPENING`.  Alone, it
+  answers GET itself, if only to say that it is a WebSocket.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .patterns import MISMATCH, Pattern
 from .route import Route, Slot
 
-__all__ = ["Match", "Node", "Segment", "Target", "search"]
+__all__ = ["OPENING", "Match", "Node", "Segment", "Target", "has_shared_end", "search"]
+
+# What a GET that asks for a WebSocket is searched for by.  It is no token, so no client can send it as its method.
+OPENING: Final = "GET, Upgrade: websocket"
+
+# RFC 9110 section 9.3.2: HEAD is GET without the content.
+_AS_GET: Final = frozenset({"HEAD", OPENING})
 
 Segment = str | tuple[Slot, Pattern]
 
@@ -126,10 +134,29 @@ def _occupy(ends: Ends, target: Target, slashes: Collection[bool]) -> dict[Route
     for host in target.route.host or ("",):
         tables = ends.setdefault(host.lower(), ({}, {}))
         for slash, method in product(slashes, sorted(target.route.methods)):
-            other = tables[slash].setdefault(method, target)
+            other = _settle(tables[slash], method, target)
             if other is not target and method not in taken.setdefault(other.route, []):
                 taken[other.route].append(method)
     return taken
+
+
+def _settle(methods: Methods, method: str, target: Target) -> Target:
+    """Let `target` answer a method.  Gives who answers it: another one, if that is in its way."""
+    other = methods.setdefault(method, target)
+    if method != "GET" or (other.route.websocket is None) == (target.route.websocket is None):
+        return other
+    if target.route.websocket is not None:
+        return methods.setdefault(OPENING, target)
+    methods[OPENING], methods["GET"] = other, target
+    return target
+
+
+def has_shared_end(node: Node) -> bool:
+    """Whether a page and a WebSocket end at one place, here or behind."""
+    ends = (*node.ends.values(), *node.blank.values())
+    if any(OPENING in methods for tables in ends for methods in tables):
+        return True
+    return any(map(has_shared_end, (*node.static.values(), *(branch.node for branch in node.branches))))
 
 
 # Where the search is: at a node, before the segment of this index, with the values that led there.
@@ -199,8 +226,7 @@ def _target(ends: Ends, slash: bool, method: str, hosts: Sequence[str], allowed:
     for host in hosts:
         if host in ends:
             methods = ends[host][slash]
-            # RFC 9110 section 9.3.2: HEAD is GET without the content.
-            target = methods.get(method) or (methods.get("GET") if method == "HEAD" else None)
+            target = methods.get(method) or (methods.get("GET") if method in _AS_GET else None)
             if target is not None:
                 return target
             allowed.update(methods)

@@ -6,26 +6,45 @@ Rules of this file:
   clients resolve before they ask.
 * Every value is encoded here, once, in all parts of the URL.
 * An absolute URL is never guessed: its host is given, or is the only one the route has.
+* What leads to a WebSocket begins with ws or wss, whatever begins with http or https elsewhere: clients of WebSockets
+  take nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from ..errors import TrioframeError
+from ..http.events import RequestHead
 from .patterns import Pattern
 from .route import Route, Slot
 
-__all__ = ["URLBuildError", "URLBuilder", "quote_segment"]
+__all__ = ["URLBuildError", "URLBuilder", "asked_url", "quote_segment", "scheme_at"]
 
 # RFC 3986 section 3.3: pchar, without what `quote` leaves alone anyway
 _SEGMENT_SAFE = "!$&'()*+,;=:@"
 
+_OF_WEBSOCKETS: Final = {"http": "ws", "https": "wss"}
+_OF_PAGES: Final = {websocket: page for page, websocket in _OF_WEBSOCKETS.items()}
+
 
 class URLBuildError(TrioframeError):
     """There is no URL for what was asked; the message says which route and which parameter."""
+
+
+def scheme_at(route: Route | None, scheme: str) -> str:
+    """The scheme of a URL that leads to `route`, on a server that speaks `scheme`."""
+    others = _OF_PAGES if route is None or route.websocket is None else _OF_WEBSOCKETS
+    return others.get(scheme, scheme)
+
+
+def asked_url(head: RequestHead, scheme: str, host: str) -> str:
+    """What a request asks for, as a URL; without scheme and host if it named no host."""
+    path = "" if head.raw_path == b"*" else head.raw_path.decode("latin-1")
+    query = f"?{head.query_string.decode('latin-1')}" if head.query_string else ""
+    return f"{scheme}://{host}{path}{query}" if host else f"{path}{query}"
 
 
 def quote_segment(text: str) -> str:
@@ -67,7 +86,7 @@ class URLBuilder:
         authority = host or (mine[0] if len(mine) == 1 else given)
         if not authority:
             raise self._error("an absolute URL needs _server or _host")
-        return f"{scheme or given_scheme or 'http'}://{authority}"
+        return f"{scheme or scheme_at(self.route, given_scheme or 'http')}://{authority}"
 
     def _part(self, slot: Slot, pattern: Pattern, params: dict[str, Any]) -> str:
         values = []
