@@ -101,9 +101,15 @@ def whole(low: int, high: float = math.inf) -> Kind[int]:
 def limit(low: int) -> Kind[float]:
     """Whole numbers from `low`, and infinity for no limit."""
     finite = whole(low)
+
+    def check(value: object) -> float:
+        if isinstance(value, float):  # 1e6 is whole as well
+            return value if value == math.inf else finite.check(int(value) if value.is_integer() else value)
+        return finite.check(value)
+
     return Kind(
         f"{finite.allowed}, or inf",
-        lambda value: math.inf if value == math.inf else finite.check(value),
+        check,
         lambda text: math.inf if text == "inf" else int(text),
     )
 
