@@ -17,12 +17,13 @@ import trio
 import trio.testing
 from written_frames import BINARY, CLOSE, PING, PONG, TEXT, frame
 
-from trioframe import App, WebSocket
+from trioframe import App, WebSocket, WebSocketClosed
 from trioframe.server.reactor import Reactor
 from trioframe.testing.memory import MemoryStream, memory_pair
 
 __all__ = [
     "Frame",
+    "Handler",
     "WebSocketPeer",
     "binary",
     "close",
@@ -34,6 +35,7 @@ __all__ = [
     "pong",
     "settled",
     "text",
+    "told",
     "websocket",
 ]
 
@@ -333,6 +335,23 @@ async def websocket(
                 nursery.cancel_scope.cancel(reason="the test is over")
             finally:
                 await trio.aclose_forcefully(peer.stream)
+
+
+Handler = Callable[[WebSocket], Awaitable[object]]
+
+
+def told(operation: Handler) -> tuple[Handler, list[WebSocketClosed]]:
+    """A handler that sits in `operation`, then goes on; and what it is told."""
+    errors: list[WebSocketClosed] = []
+
+    async def handler(ws: WebSocket) -> None:
+        try:
+            await operation(ws)
+        except WebSocketClosed as error:
+            errors.append(error)
+        await trio.lowlevel.checkpoint()
+
+    return handler, errors
 
 
 def _socket_pair(kind: str) -> tuple[trio.SocketStream, trio.SocketStream]:

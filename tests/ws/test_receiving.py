@@ -24,7 +24,7 @@ from websocket_peer import (
 from written_frames import BINARY, CONTINUATION, PONG, TEXT, frame
 
 from trioframe import LocalProtocolError, WebSocket, WebSocketClosed
-from trioframe.ws.connection import Broken, Ended
+from trioframe.ws.ended import Broken, Ended
 from trioframe.ws.receiving import MessageStream
 
 MAX_QUEUE = 16

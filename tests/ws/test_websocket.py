@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -27,7 +26,7 @@ from written_frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 
 from trioframe import App, LocalProtocolError, RequestCancelled, WebSocket, WebSocketClosed
 from trioframe import text as refusal
-from trioframe.ws.connection import Broken, Ended
+from trioframe.ws.ended import Broken, Ended
 from trioframe.ws.outbox import WORK_PER_FRAME
 from trioframe.ws.websocket import WORK_PER_TURN
 
@@ -870,18 +869,6 @@ async def test_who_goes_on_behind_the_end_leaves_others_their_turn(autojump_cloc
 
 async def some_pieces() -> AsyncIterator[str]:
     yield "a"
-
-
-async def test_an_end_goes_by_the_name_by_which_it_is_caught(autojump_clock: MockClock) -> None:
-    async with websocket(wait_for_end) as peer:
-        await peer.leave()
-        assert peer.error is not None
-        [last] = traceback.format_exception_only(peer.error)
-        assert last == "trioframe.errors.WebSocketClosed: the WebSocket has ended with 1000\n"
-
-
-async def wait_for_end(ws: WebSocket) -> None:
-    await ws.recv()
 
 
 async def test_closing_what_the_peer_has_closed(autojump_clock: MockClock) -> None:

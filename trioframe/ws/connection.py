@@ -1,10 +1,10 @@
-"""What a WebSocket does by itself: it keeps the time, and comes to its end.
+"""What a WebSocket does by itself: it begins, and comes to its end.
 
 One alarm keeps the time; what it rings for depends on the state:
 
     state           set to                                      what is done
     CONNECTING      a moment after the handler was called       the handshake is accepted: the handler does not refuse
-    OPEN            when the peer has been silent for long      it is pinged; and behind a ping, given up
+    OPEN            when the peer has been silent for long      see `keep_alive`
     CLOSE_SENT      as long as an answer may take               the connection is lost
     CLOSED, LOST    at once                                     the handler still runs: the connection is hung up;
                                                                 or only what it has started: that is cancelled
@@ -15,7 +15,6 @@ Rules of this file:
 * If a task of the request sits in an operation of the WebSocket, it learns from it that the WebSocket has ended, and
   nobody is cancelled.  If none does, the request is cancelled when the connection was lost; after a clean close only
   where that is wanted.
-* Time in which nothing was read does not count against the peer.
 * Nothing here waits, but for `_wait_ended` and the tasks that the alarm starts.
 
 It must not know how frames are encoded, nor what a handler is.
@@ -28,7 +27,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Final, NamedTuple, Never
+from typing import NamedTuple, Never
 
 import trio
 from wsproto.extensions import Extension
@@ -39,45 +38,16 @@ from ..http.exchange import Exchange
 from ..http.switched import Switched
 from .close_codes import STOPPING, CloseCode, answer_code
 from .close_state import ACCEPT, LOSE, OVER, RECEIVE_CLOSE, SEND_CLOSE, State
+from .ended import HERE, Broken, Ended
 from .events import Close
+from .keep_alive import KeepAlive
 from .outbox import Outbox
-from .pings import Pings, SentPing
-from .reading import Reading
 from .terms import WebSocketTerms
 
-__all__ = ["Broken", "Connection", "Ended"]
+__all__ = ["Connection"]
 
 HEADER_SIZE = 14  # octets of a frame's header, at most
 ACCEPT_PATIENCE = 1.0  # seconds a handler has to refuse the handshake, before it is taken to accept it
-PASSES = 5  # of the scheduler: enough for what comes, or leaves, to pass the tasks of the stream that stand between
-
-
-class _Closed(WebSocketClosed):
-    websocket: object = None  # the one that has ended; a handler may have others as well
-
-    def __init_subclass__(cls) -> None:
-        # In a traceback it has the name by which it is caught.
-        public = WebSocketClosed
-        cls.__module__, cls.__qualname__, cls.__name__ = public.__module__, public.__qualname__, public.__name__
-
-
-class Ended(_Closed, trio.EndOfChannel):
-    """Closed in order: for users of a channel, its end."""
-
-
-class Broken(_Closed, trio.BrokenResourceError):
-    """Nothing can be sent any more, or the connection was lost."""
-
-
-class _EndedHere(Ended, trio.ClosedResourceError):
-    """Closed in order, by the handler itself."""
-
-
-class _BrokenHere(Broken, trio.ClosedResourceError):
-    """Closed by the handler itself: nothing can be sent any more, or it told of a failure."""
-
-
-_HERE: Final = {Ended: _EndedHere, Broken: _BrokenHere}
 
 
 class HangingUp(NamedTuple):
@@ -87,12 +57,11 @@ class HangingUp(NamedTuple):
     done: trio.Event
 
 
-class Connection(Reading):
+class Connection(KeepAlive):
     """The floor of a `WebSocket` that comes to its end; a `PeerListener`.  Parameters are those of `Reading`."""
 
     __slots__ = (
         "__weakref__",
-        "_alarm",
         "_close_code",
         "_close_reason",
         "_closed_here",
@@ -102,18 +71,12 @@ class Connection(Reading):
         "_hanging_up",
         "_left_to_children",
         "_occupants",
-        "_own_ping",
-        "_pinged_at",
-        "_pong_due",
         "_waits",
     )
 
     def __init__(self, exchange: Exchange, terms: WebSocketTerms, extensions: Sequence[Extension] = ()) -> None:
         super().__init__(exchange, terms, extensions)
         self._alarm = exchange.open_alarm(self._ring)
-        self._pinged_at: float | None = None  # by the keep-alive; None as long as nothing is due
-        self._pong_due = math.inf
-        self._own_ping: SentPing | None = None  # the last one of the keep-alive
         self._occupants: tuple[trio.lowlevel.Task, ...] = ()  # in operations other than receiving and sending
         self._waits: tuple[trio.CancelScope, ...] = ()  # for what may never come
         self._close_code: int | None = None
@@ -211,66 +174,6 @@ class Connection(Reading):
             exchange.spawn(partial(self._hang_up, self._hanging_up))
         else:
             self._lose()
-
-    def _keep_alive(self) -> None:
-        now, terms = self._now(), self._terms
-        if self._outbox.busy:  # a ping would be late for whoever reads slowly; how slowly it may, the writer sees to
-            self._pinged_at = None
-            self._alarm.deadline = now + terms.ping_interval
-        elif self._was_heard or self._paused:
-            # While nothing is read nobody could see a pong; but a ping finds out if the peer has gone.
-            self._pinged_at = None
-            if (quiet_until := self._heard_at + terms.ping_interval) > now:
-                self._alarm.deadline = quiet_until
-                return
-            if self._own_ping is not None:  # which nobody may ever have answered
-                self._give_up_ping(self._own_ping)
-            self._own_ping = self._add_ping()
-            self._pinged_at = now
-            self._expect_pong()
-            self._outbox.send_soon(self._wire.send_ping(self._own_ping.payload))
-        elif now < self._pong_due:
-            self._alarm.deadline = min(self._pong_due, now + terms.ping_interval)
-        else:
-            self._exchange.spawn(self._doubt)
-
-    def _expect_pong(self) -> None:
-        now = self._now()
-        self._pong_due = now + self._terms.ping_timeout
-        self._alarm.deadline = min(self._pong_due, now + self._terms.ping_interval)  # when the next ping may be due
-
-    def _reading_resumed(self) -> None:
-        if self._pinged_at is None:
-            self._heard_at = self._now()
-        else:  # nobody could have seen the pong so far
-            self._expect_pong()
-
-    @property
-    def _was_heard(self) -> bool:
-        """Whether anything has come since the ping; it need not be the pong."""
-        return self._pinged_at is None or self._heard_at >= self._pinged_at  # in virtual time an answer takes none
-
-    async def _doubt(self) -> None:
-        """The pong is late; or we are, and it is here already."""
-        await _let_pass()
-        if self._state is not State.OPEN:
-            return
-        if self._was_heard or self._paused:
-            self._keep_alive()
-            return
-        self._close_now(CloseCode.INTERNAL_ERROR, "no answer to a ping in time")
-        await _let_pass()  # a stream that only knows how to wait sends it meanwhile
-        if self._state not in OVER:
-            self._lose()
-
-    def _add_ping(self, payload: bytes | None = None) -> SentPing:
-        if self._pings is None:
-            self._pings = Pings()
-        return self._pings.add(payload)
-
-    def _give_up_ping(self, ping: SentPing) -> None:
-        if self._pings is not None:
-            self._pings.give_up(ping)
 
     # --- ending ------------------------------------------------------------------------------------------------------
 
@@ -385,7 +288,7 @@ class Connection(Reading):
 
     def _raise_closed(self, kind: type[Ended | Broken] = Broken) -> Never:
         code = CloseCode.ABNORMAL_CLOSURE if self._close_code is None else self._close_code
-        closed = (_HERE[kind] if self._closed_here else kind)(code, self._close_reason)
+        closed = (HERE[kind] if self._closed_here else kind)(code, self._close_reason)
         closed.websocket = self
         try:
             raise closed
@@ -441,8 +344,3 @@ class Connection(Reading):
             self._read_some()
         if self._state not in OVER:
             self._lose()
-
-
-async def _let_pass() -> None:
-    for _ in range(PASSES):
-        await trio.lowlevel.checkpoint()

@@ -22,7 +22,8 @@ from ..errors import LocalProtocolError
 from ..http.exchange import Exchange
 from .close_codes import CloseCode
 from .close_state import OVER, State
-from .connection import Broken, Connection, Ended
+from .connection import Connection
+from .ended import Broken, Ended
 from .events import Fragment, Message
 from .reading import PAUSE, Next
 from .terms import WebSocketTerms
