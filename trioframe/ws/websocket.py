@@ -1,8 +1,9 @@
 """A WebSocket, as its handler sees it: messages in and out, and an end.
 
-It is one object in four floors; parts would each cost an idle WebSocket an object and a way back:
+It is one object in five floors; parts would each cost an idle WebSocket an object and a way back:
 
     Reading     takes frames from the wire: answers control frames, reads ahead
+    KeepAlive   pings a peer that is silent, and gives it up
     Connection  comes to its end: closes, fails, is lost, and tells whom it concerns
     Receiving   receives messages, whole or in pieces
     WebSocket   all else that a handler calls: accept, send, ping, close
