@@ -21,42 +21,30 @@ from __future__ import annotations
 import contextvars
 import logging
 import math
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
 
 import trio
 
 from ..errors import LocalProtocolError, RemoteProtocolError, RequestCancelled, reason_phrase
 from .alarm import Alarms
 from .closing import close_now
-from .containment import split_fatal
+from .containment import contain
 from .events import NEED_DATA, Data, Event, IncompleteMessage, RequestHead
-from .exchange import ConnInfo, Exchange, Handler
+from .exchange import ConnInfo, Handler
 from .h1 import H1Connection
-from .h1_exchange import H1Exchange
+from .h1_exchange import PLAIN_TEXT, H1Exchange
 from .h1_settings import H1Settings
+from .observer import Observer
 from .request_nursery import Spawn
 from .transport import Transport
 from .writer import Writer
 
-__all__ = ["H1Driver", "Observer"]
+__all__ = ["H1Driver"]
 
 logger = logging.getLogger("trioframe.http")
 
 DRAIN_LINGER = 1.0  # seconds to linger at most while the server drains
 GOODBYE = 0.1  # seconds to linger for a peer that owes us nothing, so that it sees a clean end
-_PLAIN: Sequence[tuple[bytes, bytes]] = ((b"content-type", b"text/plain; charset=utf-8"),)
-
-
-class Observer(Protocol):
-    """Hears what became of each request; the server's access log is one."""
-
-    @property
-    def record(self) -> Callable[[Exchange], None] | None:
-        """Called with each exchange that is over, or goes on in another protocol; None if nobody wants to know."""
-
-    def rejected(self, conn: ConnInfo, error: RemoteProtocolError, status: int) -> None:
-        """Input was refused before it became an exchange."""
 
 
 class H1Driver:
@@ -77,6 +65,36 @@ class H1Driver:
       now: `trio.current_time`, on a shorter way.
     """
 
+    __slots__ = (  # a dictionary of so many would be a kilobyte
+        "_cancelled",
+        "_context",
+        "_given_up",
+        "_half_closed",
+        "_handler",
+        "_idle",
+        "_late",
+        "_observer",
+        "_parting",
+        "_pending",
+        "_record",
+        "_requests",
+        "_reset",
+        "_waiting",
+        "alarm",
+        "alarms",
+        "closing",
+        "conn",
+        "draining",
+        "exchange",
+        "now",
+        "scope",
+        "settings",
+        "spawn",
+        "task",
+        "transport",
+        "wire",
+        "writer",
+    )
     scope: trio.CancelScope
     task: trio.lowlevel.Task
     now: Callable[[], float]
@@ -95,7 +113,6 @@ class H1Driver:
         self.transport = transport
         self.conn = conn
         self.settings = settings
-        self.terms = settings.terms
         self.wire = H1Connection(settings.limits)
         self.writer = Writer(transport, settings.send_timeout)
         self.spawn = spawn
@@ -108,7 +125,6 @@ class H1Driver:
         self._observer = observer
         self._record = observer.record
         self._requests = 0
-        self._max_requests = settings.max_requests
         self.draining = False
         self._cancelled = False  # by the server, that is past waiting
         self._pending = False  # something of the next request is here
@@ -179,7 +195,8 @@ class H1Driver:
 
     async def _serve_in_turn(self) -> bool:  # noqa: C901, PLR0912 - in one piece, and so in one coroutine
         """Serve requests in the standing scope; whether a goodbye is all that is left, as no request is unanswered."""
-        wire, receive_some, buffer_size = self.wire, self.transport.receive_some, self.settings.buffer_size
+        wire, settings, receive_some = self.wire, self.settings, self.transport.receive_some
+        buffer_size, max_requests = settings.buffer_size, settings.max_requests
         late, self._late, self._given_up = self._late, None, False
         while True:
             event: Event = late or (wire.next_event() if self._pending else NEED_DATA)
@@ -195,7 +212,7 @@ class H1Driver:
                     if self._idle and event is NEED_DATA:
                         # The deadline of a head is counted from its first byte, and does not move when more comes.
                         self._idle = False
-                        self.alarm.deadline = self.now() + self.settings.request_timeout
+                        self.alarm.deadline = self.now() + settings.request_timeout
                 self._waiting = False
             else:
                 # A pipelined request waits its turn, and the step makes the fresh context count.
@@ -207,7 +224,7 @@ class H1Driver:
                 return True
             self.exchange = exchange = H1Exchange(self, event)
             self._requests += 1
-            if self._requests == 1 or self._half_closed or self._cancelled or self._requests >= self._max_requests:
+            if self._requests == 1 or self._half_closed or self._cancelled or self._requests >= max_requests:
                 self._begin_unusually(exchange)
             try:
                 await self._handler(exchange)
@@ -260,7 +277,7 @@ class H1Driver:
     # --- one request -------------------------------------------------------------------------------------------------
 
     def _begin_unusually(self, exchange: H1Exchange) -> None:
-        if self._requests >= self._max_requests:
+        if self._requests >= self.settings.max_requests:
             self.closing = True
         if self._requests == 1:
             self.transport.watch(self)
@@ -289,12 +306,12 @@ class H1Driver:
                 if not exchange.finished:  # else the client has its answer, and only children were cancelled
                     exchange.status = error.status
                 if error.status == 503:
-                    await self._apologise(exchange, 503)
+                    await exchange.apologise(503)
             elif isinstance(error, RemoteProtocolError):
-                await self._apologise(exchange, error.status)
-            elif isinstance(error, Exception | BaseExceptionGroup):  # contained: one request never ends another
-                self._report(exchange, error)
-                await self._apologise(exchange, 500)
+                await exchange.apologise(error.status)
+            elif isinstance(error, Exception | BaseExceptionGroup):  # one request never ends another
+                contain(error, logger, "unhandled error in the handler of %r", exchange)
+                await exchange.apologise(500)
             else:
                 raise error
         except BaseException:
@@ -334,24 +351,6 @@ class H1Driver:
         if self._record is not None:
             self._record(exchange)
 
-    def _report(self, exchange: H1Exchange, error: Exception | BaseExceptionGroup[BaseException]) -> None:
-        """Log what a handler should have answered itself; raise what is not ours to stop."""
-        report, fatal = split_fatal(error)
-        if report is not None:
-            logger.error("unhandled error in the handler of %r", exchange, exc_info=report)
-        if fatal is not None:
-            raise fatal
-
-    async def _apologise(self, exchange: H1Exchange, status: int) -> None:
-        """Answer in the handler's place, if it has not begun to."""
-        if exchange.responded:
-            return
-        try:
-            await exchange.send_response(status, _PLAIN, f"{status} {reason_phrase(status)}\n".encode())
-        except (RequestCancelled, LocalProtocolError, trio.BusyResourceError) as exc:
-            exchange.status = status
-            logger.debug("connection %d: no answer for the failed handler: %s", self.conn.id, exc)
-
     async def _discard_body(self) -> bool:
         """Read what the handler left of the body, if that is little; whether its end was reached."""
         left = self.settings.drain_max_size
@@ -374,7 +373,7 @@ class H1Driver:
         self._observer.rejected(self.conn, error, error.status)
         body = f"{error.status} {reason_phrase(error.status)}\n{error}\n".encode("ascii", "backslashreplace")
         try:
-            await self.writer.write(self.wire.send_response(error.status, _PLAIN, body, close=True))
+            await self.writer.write(self.wire.send_response(error.status, PLAIN_TEXT, body, close=True))
         except (RequestCancelled, LocalProtocolError) as exc:
             logger.debug("connection %d: the refusal was not sent: %s", self.conn.id, exc)
 

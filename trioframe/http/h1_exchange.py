@@ -12,12 +12,13 @@ Rules of this file:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 import trio
 
-from ..errors import LocalProtocolError
+from ..errors import LocalProtocolError, RequestCancelled, reason_phrase
 from .alarm import Alarm
 from .body import RequestBody
 from .events import RawHeaders, RequestHead
@@ -29,11 +30,14 @@ from .switched import Switched
 if TYPE_CHECKING:
     from .h1_connection import H1Driver
 
-__all__ = ["H1Exchange"]
+__all__ = ["PLAIN_TEXT", "H1Exchange"]
 
+
+logger = logging.getLogger("trioframe.http")
 
 Held = tuple[int, Sequence[tuple[bytes, bytes]], int | None, str | None]  # status, headers, content_length, reason
 
+PLAIN_TEXT: Sequence[tuple[bytes, bytes]] = ((b"content-type", b"text/plain; charset=utf-8"),)
 LARGE = 64 * 1024  # bytes of a body that are joined with their head
 
 
@@ -53,7 +57,7 @@ class H1Exchange(Exchange):
         self._connection = connection
         self.head = head
         self.conn = connection.conn
-        self.lifetime = Lifetime(connection.spawn, connection.terms, connection)
+        self.lifetime = Lifetime(connection.spawn, connection.settings.terms, connection)
         self.started_at = connection.now()
 
     def __repr__(self) -> str:
@@ -212,6 +216,16 @@ class H1Exchange(Exchange):
 
     def spawn(self, async_fn: Callable[[], Awaitable[object]]) -> None:
         self._connection.spawn(async_fn)
+
+    async def apologise(self, status: int) -> None:
+        """Answer in the place of a handler that has failed, if it has not begun to."""
+        if self.responded:
+            return
+        try:
+            await self.send_response(status, PLAIN_TEXT, f"{status} {reason_phrase(status)}\n".encode())
+        except (RequestCancelled, LocalProtocolError, trio.BusyResourceError) as exc:
+            self.status = status
+            logger.debug("connection %d: no answer for the failed handler: %s", self.conn.id, exc)
 
     def abandon(self) -> None:
         self._abandoned = True

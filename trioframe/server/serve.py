@@ -38,10 +38,11 @@ import trio
 from ..config import Config
 from ..http.alarm import Alarms
 from ..http.closing import close_now
-from ..http.containment import split_fatal
+from ..http.containment import contain
 from ..http.exchange import ConnInfo, Handler
-from ..http.h1_connection import H1Driver, Observer
+from ..http.h1_connection import H1Driver
 from ..http.h1_settings import H1Settings
+from ..http.observer import Observer
 from ..http.transport import Transport
 from .accepting import accepting
 from .connection_tasks import ConnectionTasks
@@ -256,7 +257,7 @@ class Server:
                 await tasks.aclose()
                 await close_now(stream)
         except (Exception, BaseExceptionGroup) as exc:  # noqa: BLE001 - contained: no connection ends another
-            _contain(exc)
+            contain(exc, logger, "a connection failed in the server's own code")
         finally:
             self._open -= 1
             self._changed.unpark_all()
@@ -337,12 +338,3 @@ class Server:
     def _force(self, within: float) -> None:
         for driver in list(self._drivers):
             driver.force(within)
-
-
-def _contain(error: Exception | BaseExceptionGroup[BaseException]) -> None:
-    """Log what one connection's machinery raised; let only what is nobody's error go on."""
-    errors, rest = split_fatal(error)
-    if errors is not None:
-        logger.error("a connection failed in the server's own code", exc_info=errors)
-    if rest is not None:
-        raise rest

@@ -211,13 +211,13 @@ class Trial:
             self._lifetime.cancel(self._reason or "application")
 
     def record(self, exchange: Exchange) -> None:
-        """See `trioframe.http.h1_connection.Observer`."""
+        """See `trioframe.http.observer.Observer`."""
         if exchange.over:  # else it has become a WebSocket
             self._statuses.append(exchange.status)
             self._recorded.set()
 
     def rejected(self, conn: ConnInfo, error: RemoteProtocolError, status: int) -> None:
-        """See `trioframe.http.h1_connection.Observer`."""
+        """See `trioframe.http.observer.Observer`."""
         self.problems.append(f"the server refused the request with {status}: {error}")
         self._recorded.set()
 
