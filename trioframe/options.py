@@ -33,6 +33,7 @@ __all__ = [
     "HEADER",
     "MODE",
     "PATH",
+    "SWITCH",
     "TEXT",
     "WAIT",
     "Kind",
@@ -160,6 +161,7 @@ def _check_header(value: object) -> str:
 DURATION = _seconds("a number of seconds, 0 or more, or inf", lambda seconds: seconds >= 0)
 WAIT = _seconds("a number of seconds above 0, or inf", lambda seconds: seconds > 0)
 FLAG = Kind("True or False (in text true, yes, on, 1 or false, no, off, 0)", _check_flag, _parse_flag)
+SWITCH = Kind("True or False", _check_flag)  # where it is no option that has a text as well
 TEXT = Kind("text that is not empty", _check_text)
 PATH = Kind("a path", _check_path)
 HEADER = Kind("the name of a header", _check_header)

@@ -47,14 +47,14 @@ def test_one_or_several() -> None:
 @pytest.mark.parametrize("wrong", [5, b"abc", True])
 def test_neither_one_nor_several(wrong: Any) -> None:
     for take in (arguments.each, arguments.texts):
-        with pytest.raises(TypeError, match=f"^host={wrong!r} is neither a text nor several$"):
+        with pytest.raises(TypeError, match=f"^host={wrong!r}: give a str, or several in a list$"):
             take("host", wrong)
 
 
 def test_several_that_are_no_texts() -> None:
     wrong: Any = ["a", 5]
     assert arguments.each("host", wrong) == ("a", 5)
-    with pytest.raises(TypeError, match=r"^host=\['a', 5\] is neither a text nor several$"):
+    with pytest.raises(TypeError, match=r"^host=\['a', 5\]: give a str, or several in a list$"):
         arguments.texts("host", wrong)
 
 

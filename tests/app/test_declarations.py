@@ -100,10 +100,10 @@ def test_a_path_is_text(declarations: Declarations, uri: Any) -> None:
 
 
 WRONGLY_WRITTEN: list[tuple[dict[str, Any], str]] = [
-    ({"methods": 5}, "methods=5 is neither a text nor several"),
-    ({"methods": ["GET", None]}, "is neither a text nor several"),
-    ({"host": 5}, "host=5 is neither a text nor several"),
-    ({"host": [5]}, "is neither a text nor several"),
+    ({"methods": 5}, "methods=5: give a str, or several in a list"),
+    ({"methods": ["GET", None]}, ": give a str, or several in a list"),
+    ({"host": 5}, "host=5: give a str, or several in a list"),
+    ({"host": [5]}, ": give a str, or several in a list"),
     ({"name": 5}, "the name of a route is text, and not 5"),
     ({"websocket": True}, "declared by @app.websocket"),
 ]

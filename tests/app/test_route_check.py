@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from trioframe.app.route import Route, WebSocketOptions
+from trioframe.app.route import Route
 from trioframe.app.route_check import check_options
 
 SECONDS = "a number of seconds above 0, or inf"
@@ -46,22 +46,11 @@ WRONG: list[tuple[str, object, str]] = [
     ("error_format", "zz", "one of auto, html, json, text"),
     ("error_format", ["html"], "one of auto, html, json, text"),
 ]
-MESSAGE = "a whole number, 1 or more, or inf"
-WRONG_OF_WEBSOCKETS: list[tuple[str, object, str]] = [
-    ("max_size", 0, MESSAGE),
-    ("max_size", math.nan, MESSAGE),
-    ("max_size", True, MESSAGE),
-    ("max_size", "1", MESSAGE),
-    ("cancel_on_close", "no", SWITCH),
-    ("send_only", "no", SWITCH),
-]
 
 
-def complaints(websocket: WebSocketOptions | None = None, **options: Any) -> list[str]:
+def complaints(**options: Any) -> list[str]:
     """What is wrong, without the place."""
-    route = Route(
-        uri="/x", methods=frozenset({"GET"}), name="x", handler=print, place="app.py:7", websocket=websocket, **options
-    )
+    route = Route(uri="/x", methods=frozenset({"GET"}), name="x", handler=print, place="app.py:7", **options)
     mistakes = check_options(route)
     assert all(str(mistake) == f"app.py:7: {mistake.message}" for mistake in mistakes)
     return [mistake.message for mistake in mistakes]
@@ -82,24 +71,11 @@ def test_what_it_does_not_take(name: str, value: object, allowed: str) -> None:
         assert complaint.startswith(f"the route /x is wrong: {name} cannot be ")
 
 
-@pytest.mark.parametrize(("name", "value", "allowed"), WRONG_OF_WEBSOCKETS)
-def test_options_of_websockets(name: str, value: object, allowed: str) -> None:
-    given: dict[str, Any] = {name: value}
-    [complaint] = complaints(WebSocketOptions(**given))
-    assert complaint == f"the route /x is wrong: {name} cannot be {value!r}; allowed is {allowed}"
-
-
-def test_what_websockets_take() -> None:
-    assert complaints(WebSocketOptions()) == []
-    assert complaints(WebSocketOptions(max_size=math.inf, cancel_on_close=True), timeout=1) == []
-
-
 def test_all_that_is_wrong_is_told() -> None:
-    found = complaints(WebSocketOptions(max_size=0), version=2, timeout="a", error_format="zz")
+    found = complaints(version=2, timeout="a", error_format="zz")
     assert found == [
         "the route /v2/x is wrong: timeout cannot be 'a'; allowed is a number of seconds above 0, or inf",
         "the route /v2/x is wrong: error_format cannot be 'zz'; allowed is one of auto, html, json, text",
-        "the route /v2/x is wrong: max_size cannot be 0; allowed is a whole number, 1 or more, or inf",
     ]
 
 

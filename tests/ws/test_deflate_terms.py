@@ -105,19 +105,25 @@ def test_what_is_agreed(
     assert terms == (wanted if agreed is ... else agreed)
 
 
+WINDOW, LEVEL, SWITCH = "a whole number, 9 to 15", "a whole number, 1 to 9", "True or False"
+
+
 @pytest.mark.parametrize(
-    ("wrong", "lowest", "highest"),
+    ("wrong", "allowed"),
     [
-        ({SERVER_BITS: 8}, 9, 15),
-        ({CLIENT_BITS: 16}, 9, 15),
-        ({CLIENT_BITS: "12"}, 9, 15),
-        ({"level": 0}, 1, 9),
-        ({"level": 10}, 1, 9),
-        ({"level": None}, 1, 9),
+        ({SERVER_BITS: 8}, WINDOW),
+        ({CLIENT_BITS: 16}, WINDOW),
+        ({CLIENT_BITS: "12"}, WINDOW),
+        ({"level": 0}, LEVEL),
+        ({"level": 10}, LEVEL),
+        ({"level": None}, LEVEL),
+        ({"level": True}, LEVEL),
+        ({SERVER_ALONE: "no"}, SWITCH),
+        ({CLIENT_ALONE: 0}, SWITCH),
     ],
 )
-def test_a_number_that_is_out_of_its_range(wrong: dict[str, Any], lowest: int, highest: int) -> None:
+def test_what_cannot_be_wanted(wrong: dict[str, Any], allowed: str) -> None:
     [(name, value)] = wrong.items()
-    message = f"{name}={value!r}: give a whole number from {lowest} to {highest}"
+    message = f"{name} cannot be {value!r}; allowed is {allowed}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         Deflate(**wrong)

@@ -23,12 +23,13 @@ from trioframe.http.strict import parse_head
 from trioframe.ws.handshake import (
     Extension,
     Offer,
+    Origin,
     accept,
     check_origin,
     choose_subprotocol,
-    is_origin,
     is_subprotocol,
     read_offer,
+    read_origin,
 )
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -73,11 +74,15 @@ CASES = [
 ]
 
 
+def origins(*texts: str) -> frozenset[Origin]:
+    return frozenset(filter(None, map(read_origin, texts)))
+
+
 def answer_to(head: RequestHead) -> Iterator[str]:
     """What the server of the page answers, line by line."""
     try:
         offer = read_offer(head)
-        check_origin(offer, ["https://a.example", "http://localhost:8000"])
+        check_origin(offer, origins("https://a.example", "http://localhost:8000"))
         headers = accept(offer, subprotocol=choose_subprotocol(offer, ["v2.chat.example", "v1"]))
     except HTTPError as error:
         yield f"{error.status} {error.message}"
@@ -182,7 +187,7 @@ def test_whatever_comes_in_one_field(name: bytes, value: bytes) -> None:
 
 def may_come_from(origin: str | None, allowed: list[str] | None) -> bool:
     try:
-        check_origin(OFFER._replace(origin=origin), allowed)
+        check_origin(OFFER._replace(origin=origin), None if allowed is None else origins(*allowed))
     except Forbidden:
         return False
     return True
@@ -217,15 +222,6 @@ class TestOrigin:
     @pytest.mark.parametrize("port", ["80", "8443", "0"])
     def test_another_port(self, port: str) -> None:
         assert not may_come_from(f"https://a.example:{port}", ["https://a.example"])
-
-    @pytest.mark.parametrize(
-        "allowed",
-        ["*", "null", "", "a.example", "*.example.com", "https://*.example.com", "https://a.example/", "https://a:b:1"],
-    )
-    @pytest.mark.parametrize("origin", [None, "https://a.example"])
-    def test_what_cannot_be_allowed(self, allowed: str, origin: str | None) -> None:
-        with pytest.raises(LocalProtocolError, match="is no origin that could be allowed: write scheme://host"):
-            may_come_from(origin, ["https://a.example", allowed])
 
 
 @pytest.mark.parametrize(
@@ -264,13 +260,9 @@ def test_the_server_chooses_the_subprotocol(offered: list[str], supported: list[
     ],
 )
 def test_what_is_an_origin(text: str, is_one: bool) -> None:
-    """What it says yes to can be allowed, and nothing else can."""
-    assert is_origin(text) is is_one
+    assert (read_origin(text) is not None) is is_one
     if is_one:
         assert may_come_from(text, [text])
-    else:
-        with pytest.raises(LocalProtocolError):
-            may_come_from("https://a.example", [text])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from trio.testing import MockClock, Sequencer, assert_checkpoints, assert_no_che
 from trioframe.errors import RequestCancelled
 from trioframe.http.transport import PeerListener, Transport
 from trioframe.http.writer import Writer
-from trioframe.ws.outbox import WORK_PER_FRAME, Outbox
+from trioframe.ws.outbox import WORK_PER_FRAME, WORK_PER_TURN, Outbox
 
 SEND_TIMEOUT = 60.0  # seconds
 
@@ -122,14 +122,50 @@ async def test_what_there_is_room_for_leaves_without_a_wait(nursery: trio.Nurser
     assert (frames.spawned, frames.outbox.busy) == (0, False)
 
 
-async def test_how_much_was_sent_is_counted_and_each_frame_counts_for_some_more(nursery: trio.Nursery) -> None:
+async def test_what_was_sent_is_counted(nursery: trio.Nursery) -> None:
     outbox = Frames(nursery).outbox
     outbox.write_nowait(b"message")
     outbox.send_soon(b"close")
-    assert (outbox.sent, outbox.worked) == (12, 12 + 2 * WORK_PER_FRAME)
-    outbox.worked = 0
-    outbox.write_nowait(b"")
-    assert (outbox.sent, outbox.worked) == (12, WORK_PER_FRAME)
+    assert outbox.sent == 12
+
+
+async def test_behind_so_much_others_are_to_have_their_turn(nursery: trio.Nursery) -> None:
+    """A frame costs more than its octets."""
+    outbox = Frames(nursery, room=1 << 20).outbox
+    for size in (0, 1000):
+        frames = WORK_PER_TURN // (WORK_PER_FRAME + size)
+        for _ in range(2):
+            for _ in range(frames):
+                outbox.write_nowait(bytes(size))
+                assert not outbox.owes_turn()
+            outbox.write_nowait(bytes(WORK_PER_FRAME))
+            assert outbox.owes_turn()
+            assert not outbox.owes_turn()
+
+
+async def test_a_last_word_is_sent_if_there_is_room(nursery: trio.Nursery) -> None:
+    frames = Frames(nursery, room=5)
+    assert frames.outbox.send_last(b"bye")
+    assert not frames.outbox.send_last(b"again")
+    assert frames.wire.sent == b"byeag"
+    assert (frames.spawned, frames.broken) == (0, 0)
+
+
+async def test_no_last_word_tears_another_frame(nursery: trio.Nursery) -> None:
+    frames = Frames(nursery, room=5)
+    frames.outbox.send_soon(b"a long word")
+    await wait_all_tasks_blocked()
+    assert not frames.outbox.send_last(b"bye")
+    frames.wire.widen(100)
+    await wait_all_tasks_blocked()
+    assert frames.wire.sent == b"a long word"
+
+
+async def test_nor_is_one_said_to_who_has_gone(nursery: trio.Nursery) -> None:
+    frames = Frames(nursery)
+    frames.wire.close()
+    assert not frames.outbox.send_last(b"bye")
+    assert frames.broken == 0
 
 
 async def test_pongs_leave_together(nursery: trio.Nursery) -> None:

@@ -1,4 +1,4 @@
-"""What a declaration checks at once: arguments that it cannot be written down with.
+"""Arguments without which a declaration cannot even be noted: they are checked at once.
 
 Rules of this file:
 
@@ -62,12 +62,12 @@ def texts(name: str, given: str | Iterable[str] | None) -> tuple[str, ...]:
 
 
 def _neither(name: str, given: object) -> TypeError:
-    return TypeError(f"{name}={given!r} is neither a text nor several")
+    return TypeError(f"{name}={given!r}: give a str, or several in a list")
 
 
-def refuse_unknown(options: Iterable[str], *declaring: Callable[..., object]) -> None:
-    """Raise if there are `options`, which none of the methods `declaring` a route knows."""
-    unknown = list(options)
+def refuse_unknown(unknown: Iterable[str], *declaring: Callable[..., object]) -> None:
+    """Raise if there are `unknown` options; it says which of those that `declaring` takes was meant."""
+    unknown = list(unknown)
     if not unknown:
         return
     import difflib  # noqa: PLC0415 - only for those who mistyped

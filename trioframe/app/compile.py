@@ -144,9 +144,9 @@ def compile_app(app: App) -> Plan:
         mistakes += _check_handler(route)
         mistakes += check_options(route)
         if route.websocket is not None:
-            from .websocket import mistakes_in  # noqa: PLC0415 - most apps have none
+            from .websocket_check import check_websocket  # noqa: PLC0415 - most apps have none
 
-            mistakes += mistakes_in(route, route.websocket)
+            mistakes += check_websocket(route, route.websocket)
     for middleware in app.declared_middleware:
         mistakes += _check_middleware(middleware)
     for around in app.arounds:

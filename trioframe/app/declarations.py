@@ -192,7 +192,7 @@ class Declarations:
         subprotocols: Sequence[str] | None = (),
         *,
         origins: Sequence[str] | None = None,
-        deflate: bool | Deflate = False,
+        deflate: bool | Deflate | None = False,
         max_size: float | None = None,
         cancel_on_close: bool = False,
         send_only: bool = False,
@@ -201,10 +201,11 @@ class Declarations:
         """Decorates the handler of a WebSocket: ``async def handler(request, ws, **parameters)``.
 
         Until it is accepted - by the first operation of `ws`, or `ws.accept` - the handler may refuse it: by an
-        `HTTPError`, or by what any handler may return.  When it returns, the WebSocket is closed with 1000; if it has
-        left tasks in ``request.nursery``, when they have ended, and they are cancelled if the client closes first.
+        `HTTPError`, or by what any handler may return.  When it returns, the WebSocket is closed with 1000.  Tasks that
+        it has left in ``request.nursery`` go on first; unless `on_disconnect` is "ignore", they are cancelled if the
+        client closes or is lost.
 
-        A page may have the same `uri`, and is what they get who ask for no WebSocket.
+        A page may have the same `uri`: it answers whoever asks for no WebSocket.
 
         Parameters:
           subprotocols: those that are spoken here, the favourite first.
@@ -214,7 +215,7 @@ class Declarations:
           cancel_on_close: cancel the handler, as "disconnect", also when the client closes in order; but not if an
             operation of `ws` says so.
           send_only: what the client sends is dropped as it comes, and a handler that does not receive never holds up a
-            ping or a close; `cancel_on_close` is implied.  Who receives all the same waits for the end.
+            ping or a close; `cancel_on_close` is implied.  A handler that receives all the same only learns of the end.
           options: those of `add_route`, but for `methods` and `stream`; `timeout` is for the handshake.
 
         Raises as `add_route`.
@@ -246,7 +247,10 @@ class Declarations:
         return declare
 
     def register_pattern(self, label: str, cast: Callable[[str], Any], regex: str) -> None:
-        """Add a parameter type: ``<x:label>`` matches `regex` and gives ``cast(text)``; a ValueError is no match."""
+        """Add a parameter type: ``<x:label>`` matches `regex` and gives ``cast(text)``; a ValueError is no match.
+
+        Raises `Mistake` for what cannot be one.
+        """
         self._check_open()
         self.patterns.register(label, cast, regex)
 

@@ -9,13 +9,14 @@ It must not know how receivers are called: a hook takes the context by keyword, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from .reserved import RESERVED
 from .signal_hook import Hook, Report
 from .signal_registry import Signals
 
-__all__ = ["Hooks", "find_hooks"]
+__all__ = ["Hooks", "find_hook", "find_hooks"]
 
 
 class Hooks(NamedTuple):
@@ -56,11 +57,7 @@ def find_hooks(signals: Signals, report: Report, patience: float) -> Hooks:
       patience: seconds that each of those may take.
     """
 
-    def hook(name: str, condition: Mapping[str, Any] | None = None) -> Hook | None:
-        if RESERVED[name].notice:
-            return signals.hook(name, condition, report=report, patience=patience)
-        return signals.hook(name, condition)
-
+    hook = partial(find_hook, signals, report, patience)
     for_request, for_response = {"attach_to": "request"}, {"attach_to": "response"}
     hooks = Hooks(
         begin=hook("http.lifecycle.begin"),
@@ -84,3 +81,12 @@ def find_hooks(signals: Signals, report: Report, patience: float) -> Hooks:
     )
     first = (hooks.begin, hooks.read_head, hooks.request, hooks.handle, hooks.routing_before)
     return hooks._replace(arriving=any(first), others=any(hooks._replace(handler_before=None)))
+
+
+def find_hook(
+    signals: Signals, report: Report, patience: float, name: str, condition: Mapping[str, Any] | None = None
+) -> Hook | None:
+    """The hook of one signal; for the others see `find_hooks`."""
+    if RESERVED[name].notice:
+        return signals.hook(name, condition, report=report, patience=patience)
+    return signals.hook(name, condition)

@@ -356,7 +356,7 @@ class Request:
         if self.responded:
             raise ServerError("the response has begun: request.respond() can be called once")
         if self.upgrade is not None:
-            self.upgrade.websocket.refuse()
+            self.upgrade.websocket.note_refusal()
         if response is None:
             if content_type is None and status not in WITHOUT_CONTENT:
                 content_type = OCTETS

@@ -92,7 +92,7 @@ class WebSocketOptions:
 
     subprotocols: tuple[str, ...] = ()
     origins: tuple[str, ...] | None = None
-    deflate: bool | Deflate = False
+    deflate: bool | Deflate | None = False
     max_size: float | None = None
     cancel_on_close: bool = False
     send_only: bool = False

@@ -4,7 +4,8 @@ Rules of this file:
 
 * An option that the configuration has too takes what it takes there.
 * None is "not set", for each of them.
-* What says where and for whom a route is - URI, methods, name and hosts - is judged by the router.
+* What says where and for whom a route is - URI, methods, name and hosts - is judged by the router; what is of a
+  WebSocket alone by `websocket_check`.
 """
 
 from __future__ import annotations
@@ -15,22 +16,20 @@ from typing import Any
 
 from ..config import Config
 from ..errors import Mistake
-from ..options import FLAG, TEXT, Kind
+from ..options import SWITCH, TEXT, Kind
 from .route import Route
 
-__all__ = ["check_options"]
+__all__ = ["check_options", "complaints"]
 
 
 def _check_version(value: object) -> object:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else TEXT.check(value)
 
 
-_SWITCH = Kind("True or False", FLAG.check)  # in a program there is no text for them
-
 _OPTIONS: Mapping[str, Kind[Any]] = {
     "version": Kind(f"a number, or {TEXT.allowed}", _check_version),
-    "strict_slashes": _SWITCH,
-    "stream": _SWITCH,
+    "strict_slashes": SWITCH,
+    "stream": SWITCH,
     "request_max_size": Config.REQUEST_MAX_SIZE.kind,
     "timeout": Config.RESPONSE_TIMEOUT.kind,
     "body_timeout": Config.BODY_TIMEOUT.kind,
@@ -38,22 +37,17 @@ _OPTIONS: Mapping[str, Kind[Any]] = {
     "error_format": Config.FALLBACK_ERROR_FORMAT.kind,
 }
 
-_WEBSOCKET_OPTIONS: Mapping[str, Kind[Any]] = {
-    "max_size": Config.WEBSOCKET_MAX_SIZE.kind,
-    "cancel_on_close": _SWITCH,
-    "send_only": _SWITCH,
-}
-
 
 def check_options(route: Route) -> list[Mistake]:
     """The mistakes in the options of a route."""
-    found = list(_complaints(route, _OPTIONS))
-    if route.websocket is not None:
-        found += _complaints(route.websocket, _WEBSOCKET_OPTIONS)
-    return [Mistake(f"the route {route.path} is wrong: {complaint}", route.place) for complaint in found]
+    return [
+        Mistake(f"the route {route.path} is wrong: {complaint}", route.place)
+        for complaint in complaints(route, _OPTIONS)
+    ]
 
 
-def _complaints(declared: object, kinds: Mapping[str, Kind[Any]]) -> Iterator[str]:
+def complaints(declared: object, kinds: Mapping[str, Kind[Any]]) -> Iterator[str]:
+    """What of `declared` is not of its kind; None, which is "not set", is of each."""
     for name, kind in kinds.items():
         value = getattr(declared, name)
         if value is not None:

@@ -1,4 +1,4 @@
-"""Builds URLs: the way back from a route and values to a path that finds them.
+"""URLs: those that are built for a route, and the one that a request has asked for.
 
 Rules of this file:
 
@@ -21,7 +21,7 @@ from ..http.events import RequestHead
 from .patterns import Pattern
 from .route import Route, Slot
 
-__all__ = ["URLBuildError", "URLBuilder", "asked_url", "quote_segment", "scheme_at"]
+__all__ = ["URLBuildError", "URLBuilder", "asked_url", "encode_query", "quote_segment", "scheme_at"]
 
 # RFC 3986 section 3.3: pchar, without what `quote` leaves alone anyway
 _SEGMENT_SAFE = "!$&'()*+,;=:@"
@@ -36,6 +36,7 @@ class URLBuildError(TrioframeError):
 
 def scheme_at(route: Route | None, scheme: str) -> str:
     """The scheme of a URL that leads to `route`, on a server that speaks `scheme`."""
+    # A proxy may say wss of a page: then it means https.
     others = _OF_PAGES if route is None or route.websocket is None else _OF_WEBSOCKETS
     return others.get(scheme, scheme)
 

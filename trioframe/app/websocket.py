@@ -1,11 +1,11 @@
 """What the route of a WebSocket runs: the handshake, the handler, and what the peer is told when that has ended.
 
     the handler has                                     the peer gets
-    returned                                            a close with 1000, accepted if it was not
+    returned nothing                                    a close with 1000; the handshake is accepted first if need be
     returned a response or raised, and not accepted     that response, or that of the error, as of any route
     raised `HTTPError` of 400 to 499                    a close with 1008 and its message
     returned a response of 400 to 499                   a close with 1008 and the phrase of its status
-    raised                                              a close with 1011
+    raised, or returned anything else, and accepted     a close with 1011
     let `WebSocketClosed` through, or a task of it      nothing more: the WebSocket has ended
     been cancelled: the server stops                    a close with 1001
     been cancelled otherwise                            a close with 1011; nothing, if the peer has gone
@@ -24,12 +24,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from inspect import isasyncgenfunction, isawaitable, isgeneratorfunction
+from inspect import isawaitable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from ..config import Config
-from ..errors import HTTPError, Mistake, RequestCancelled, ServerError, WebSocketClosed
+from ..errors import HTTPError, RequestCancelled, ServerError, WebSocketClosed
 from ..http.headers import HeaderInput, MutableHeaders
 from ..http.switched import Switched
 from ..ws.bounds import WebSocketLimits
@@ -42,13 +42,11 @@ from ..ws.handshake import (
     accept,
     check_origin,
     choose_subprotocol,
-    is_origin,
-    is_subprotocol,
     read_offer,
+    read_origin,
 )
 from ..ws.terms import WebSocketTerms
 from ..ws.websocket import WebSocket
-from .calling import is_async
 from .response import Response
 from .response_stream import send
 from .route import Route, WebSocketOptions
@@ -58,7 +56,7 @@ if TYPE_CHECKING:
     from .course import Course
     from .request import Request
 
-__all__ = ["Upgrade", "mistakes_in", "websocket_endpoint"]
+__all__ = ["Upgrade", "websocket_endpoint"]
 
 
 _NONE: Mapping[str, Any] = MappingProxyType({})  # of many idle WebSockets, each would hold a dictionary of its own
@@ -80,34 +78,15 @@ def websocket_endpoint(route: Route, options: WebSocketOptions, config: Config) 
         send_only=options.send_only,
     )
 
+    origins = None if options.origins is None else frozenset(filter(None, map(read_origin, options.origins)))
+
     def serve_websocket(request: Request, **params: Any) -> Awaitable[Any]:
         offer = read_offer(request.exchange.head)
-        check_origin(offer, options.origins)
+        check_origin(offer, origins)
         upgrade = request.upgrade = Upgrade(request, offer, options, terms)
         return upgrade.run(route.handler, params or _NONE)
 
     return serve_websocket
-
-
-def mistakes_in(route: Route, options: WebSocketOptions) -> list[Mistake]:
-    """What is wrong with the declaration of a WebSocket."""
-    found = []
-    handler = route.handler
-    if callable(handler) and not (is_async(handler) or isgeneratorfunction(handler) or isasyncgenfunction(handler)):
-        found.append(f"the handler of the WebSocket at {route.uri!r} must be async")
-    if not isinstance(options.deflate, bool | Deflate):
-        found.append(f"deflate={options.deflate!r} tells nothing about compression: give True, False or a Deflate")
-    found += [
-        f"{name!r} cannot be a subprotocol: it has to be a token, of letters, digits and some signs"
-        for name in options.subprotocols
-        if not (isinstance(name, str) and is_subprotocol(name))
-    ]
-    found += [
-        f"{origin!r} is no origin: write scheme://host or scheme://host:port, without a path"
-        for origin in options.origins or ()
-        if not (isinstance(origin, str) and is_origin(origin))
-    ]
-    return [Mistake(what, route.place) for what in found]
 
 
 class Upgrade:
@@ -147,7 +126,7 @@ class Upgrade:
             result = await handler(request, websocket, **params)
             if result is None and not request.responded:
                 await websocket.accept()
-            elif result is not None and not websocket.refuse():
+            elif result is not None and not websocket.note_refusal():
                 await websocket.accept()  # if another task is about to
                 raise _too_late(result)
         except WebSocketClosed as closed:
@@ -155,9 +134,9 @@ class Upgrade:
                 raise
             result = None
         except BaseExceptionGroup as group:
-            if (rest := self._split(group)) is not None:
+            if self._split(group) is not None:
                 raise
-            result = rest
+            result = None
         if websocket.accepted and lifetime.on_disconnect == "cancel":
             websocket.leave_to_children()
         if self._hooks.after is not None:

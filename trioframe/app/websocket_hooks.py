@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
+from .hooks import find_hook
 from .signal_hook import Hook, Report
 from .signal_registry import Signals
 
@@ -23,11 +24,11 @@ class WebSocketHooks(NamedTuple):
 
 def find_websocket_hooks(signals: Signals, report: Report, patience: float) -> WebSocketHooks:
     """The hooks of now; see `hooks.find_hooks`."""
-    notice = partial(signals.hook, report=report, patience=patience)
+    hook = partial(find_hook, signals, report, patience)
     return WebSocketHooks(
-        before=signals.hook("websocket.handler.before"),
-        opened=notice("websocket.connection.open"),
-        after=notice("websocket.handler.after"),
-        exception=notice("websocket.handler.exception"),
-        closed=notice("websocket.connection.close"),
+        before=hook("websocket.handler.before"),
+        opened=hook("websocket.connection.open"),
+        after=hook("websocket.handler.after"),
+        exception=hook("websocket.handler.exception"),
+        closed=hook("websocket.connection.close"),
     )

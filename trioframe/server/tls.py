@@ -7,7 +7,7 @@ Rules of this file:
 * `close_notify` is always sent (RFC 8446 section 6.1, RFC 9112 section 9.8): it alone tells a client that an answer
   that ends with the connection is whole, and OpenSSL 3 treats its absence as an attack.  Then the layer beneath
   lingers.
-* Where something was received and not read, OpenSSL would fail in place of sending it: that is thrown away before.
+* OpenSSL sends no `close_notify` while something received is unread: so that is read and thrown away first.
 * OpenSSL's errors are named once, in the tables below.
 
 It must not know HTTP beyond the name in ALPN.  The handshake belongs to the task of its connection.
@@ -113,6 +113,7 @@ def wrap(stream: trio.abc.Stream, context: ssl.SSLContext, *, linger_timeout: fl
     return trio.SSLStream(stream, context, server_side=True)
 
 
+# Not b"", the end: that would break the `SSLStream`, which then sends no close_notify.
 class _NothingMoreError(Exception):
     """All that had been received was read."""
 
@@ -142,6 +143,7 @@ async def discard_received(stream: trio.abc.Stream) -> None:
     """
     if isinstance(stream, trio.SSLStream) and isinstance(stream.transport_stream, _Beneath):
         stream.transport_stream.exhausted = True
+        # Busy: another task receives, and what comes is its own.
         ends = _NothingMoreError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError
         with suppress(*ends):
             while await stream.receive_some():

@@ -13,7 +13,7 @@ Rules of this file:
 * What ended the stream is remembered: a listener that comes later is told at once, a reader of bytes is told after the
   bytes that came before.
 
-It must not know HTTP.
+It must not know HTTP.  Of TLS it knows only that what is unread has to be thrown away before the end is said (`tls`).
 """
 
 from __future__ import annotations

@@ -40,8 +40,9 @@ class WebSocketLimits:
     max_fragments: int = 1024
 
 
-# Octets of a fragment that costs no more than its octets do: browsers cut large messages too, into some 128 KiB each.
-COARSE: Final = 1024
+# Octets from which on a fragment costs no more than its octets do.  Whoever cuts as coarsely, as browsers do (128 KiB),
+# may cut as often as the size allows.
+_COARSE: Final = 1024
 
 NO_BITS: Final = RsvBits(rsv1=False, rsv2=False, rsv3=False)
 _Protocol = FrameDecoder | FrameProtocol
@@ -68,9 +69,10 @@ class Bounds(Extension):
         if self._judged:
             size = self._size + payload_length
             self._judge(size)
-            if self._fragments >= self._limits.max_fragments + size // COARSE:
+            if self._fragments >= self._limits.max_fragments + size // _COARSE:
                 raise WebSocketError(
-                    f"a message of more than {self._limits.max_fragments} fragments", CloseCode.POLICY_VIOLATION
+                    f"a message of more fragments than {self._limits.max_fragments} and one for each KiB",
+                    CloseCode.POLICY_VIOLATION,
                 )
         return NO_BITS
 
@@ -96,4 +98,4 @@ class Bounds(Extension):
 
 def too_large(limits: WebSocketLimits) -> WebSocketError:
     """What the peer is told of a message beyond the limit."""
-    return WebSocketError(f"a message larger than {limits.max_message_size} octets", CloseCode.MESSAGE_TOO_BIG)
+    return WebSocketError(f"a message larger than {limits.max_message_size:.0f} octets", CloseCode.MESSAGE_TOO_BIG)

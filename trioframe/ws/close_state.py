@@ -46,7 +46,7 @@ ACCEPT: Final = {_CONNECTING: _OPEN}
 
 # A message, a part of one, or a ping.  A peer that has closed need not read the rest of a message, though section 5.5.1
 # would let us finish it; so we do not.
-SEND: Final = {_OPEN: _OPEN}
+SEND: Final = {_OPEN: _OPEN}  # run as "is open" by `websocket`, on its short ways
 # Every ping is answered before a close frame has come (section 5.5.2), and a pong is no message.
 SEND_PONG: Final = {_OPEN: _OPEN, _CLOSE_SENT: _CLOSE_SENT}
 SEND_CLOSE: Final = {_OPEN: _CLOSE_SENT, _CLOSE_RECEIVED: _CLOSED}

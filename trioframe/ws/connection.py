@@ -6,8 +6,11 @@ One alarm keeps the time; what it rings for depends on the state:
     CONNECTING      a moment after the handler was called       the handshake is accepted: the handler does not refuse
     OPEN            when the peer has been silent for long      see `keep_alive`
     CLOSE_SENT      as long as an answer may take               the connection is lost
-    CLOSED, LOST    at once                                     the handler still runs: the connection is hung up;
-                                                                or only what it has started: that is cancelled
+    CLOSED, LOST    at once                                     what a handler that has returned left running is
+                                                                cancelled; the connection is hung up, unless it ends
+                                                                by itself before
+
+CLOSE_RECEIVED has no row: `_peer_closed` leaves it at once.
 
 Rules of this file:
 
@@ -15,7 +18,7 @@ Rules of this file:
 * If a task of the request sits in an operation of the WebSocket, it learns from it that the WebSocket has ended, and
   nobody is cancelled.  If none does, the request is cancelled when the connection was lost; after a clean close only
   where that is wanted.
-* Nothing here waits, but for `_wait_ended` and the tasks that the alarm starts.
+* Nothing here waits, but for `_wait_ended` and the tasks that are started.
 
 It must not know how frames are encoded, nor what a handler is.
 """
@@ -84,7 +87,7 @@ class Connection(KeepAlive):
         self._closed_here = False  # by the handler, or a task of it
         self._failed_aloud = False  # given up, and the peer was told why: so its end is in order
         self._ended: trio.Event | None = None
-        self._left_to_children = False  # the handler has returned, and is waited for what it has started
+        self._left_to_children = False  # the handler has returned; what it has started is waited for
         self._finishing = False  # all of that has ended
         self._hanging_up: HangingUp | None = None
 

@@ -17,10 +17,12 @@ It must not know how anything is compressed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+import reprlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from ..options import SWITCH, Kind, whole
 from .handshake import Extension
 
 __all__ = ["NAME", "WIDEST", "Deflate", "agree"]
@@ -35,6 +37,16 @@ _PARAMETER: Final = re.compile(
     r"|client_max_window_bits(?:=(?:[89]|1[0-5]))?"
     r"|server_max_window_bits=(?:9|1[0-5])"
 ).fullmatch
+
+
+_WINDOW: Final = whole(_NARROWEST, WIDEST)
+_KINDS: Final[Mapping[str, Kind[Any]]] = {
+    "server_no_context_takeover": SWITCH,
+    "client_no_context_takeover": SWITCH,
+    "server_max_window_bits": _WINDOW,
+    "client_max_window_bits": _WINDOW,
+    "level": whole(1, 9),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +67,7 @@ class Deflate:
         times as long as by 4, for a twentieth less.
 
     Raises:
-      ValueError: a number that is out of its range.
+      ValueError: a value that is not of its kind, or out of its range.
     """
 
     server_no_context_takeover: bool = True
@@ -65,14 +77,12 @@ class Deflate:
     level: int = 4
 
     def __post_init__(self) -> None:
-        for name, lowest, highest in (
-            ("server_max_window_bits", _NARROWEST, WIDEST),
-            ("client_max_window_bits", _NARROWEST, WIDEST),
-            ("level", 1, 9),
-        ):
+        for name, kind in _KINDS.items():
             value = getattr(self, name)
-            if not (isinstance(value, int) and lowest <= value <= highest):
-                raise ValueError(f"{name}={value!r}: give a whole number from {lowest} to {highest}")
+            try:
+                kind.check(value)
+            except ValueError:
+                raise ValueError(kind.refusal(name, reprlib.repr(value))) from None
 
 
 def agree(offers: Iterable[Extension], wanted: Deflate) -> tuple[Extension, Deflate] | None:

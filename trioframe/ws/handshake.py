@@ -37,13 +37,14 @@ from ..http.headers import Headers
 __all__ = [
     "Extension",
     "Offer",
+    "Origin",
     "accept",
     "asks_for_websocket",
     "check_origin",
     "choose_subprotocol",
-    "is_origin",
     "is_subprotocol",
     "read_offer",
+    "read_origin",
 ]
 
 _VERSION: Final = "13"
@@ -87,6 +88,14 @@ class Extension(NamedTuple):
 
     name: str
     parameters: tuple[tuple[str, str | None], ...] = ()
+
+
+class Origin(NamedTuple):
+    """Where a page comes from: what origins are told apart by (RFC 6454 section 5)."""
+
+    scheme: str
+    host: str
+    port: int | None
 
 
 class Offer(NamedTuple):
@@ -188,48 +197,32 @@ def _malformed_extensions() -> BadRequest:
 # --- judging ----------------------------------------------------------------------------------------------------------
 
 
-def check_origin(offer: Offer, allowed: Collection[str] | None) -> None:
+def check_origin(offer: Offer, allowed: Collection[Origin] | None) -> None:
     """Refuse a page that may not talk to this server: a browser lets every page open a WebSocket to every server, and
     sends its cookies with it (RFC 6455 section 10.2).
 
     Parameters:
-      allowed: origins, as in "https://a.example" or "http://localhost:8000"; None allows every page.  There are no
-        wildcards, and "null" is no origin, as any page can have it.
+      allowed: None allows every page.
 
     A client that sends no Origin is no browser, and is allowed: it could send any.
 
     Raises:
       HTTPError: 403, the page's origin is not one of `allowed`.
-      LocalProtocolError: one of `allowed` is no origin.
     """
-    if allowed is None:
-        return
-    origins = [_allowed_origin(text) for text in allowed]
-    if offer.origin is not None and _read_origin(offer.origin) not in origins:
+    if allowed is not None and offer.origin is not None and read_origin(offer.origin) not in allowed:
         raise Forbidden("pages of this origin may not open a WebSocket here")
 
 
-def _allowed_origin(text: str) -> tuple[str, str, int | None]:
-    origin = _read_origin(text)
-    if origin is None:
-        raise LocalProtocolError(
-            f"{text!r} is no origin that could be allowed: write scheme://host or scheme://host:port, without a path"
-        )
-    return origin
+def read_origin(text: str) -> Origin | None:
+    """An origin, as in "https://a.example" or "http://localhost:8000"; None if `text` is not one.
 
-
-def _read_origin(text: str) -> tuple[str, str, int | None] | None:
-    """Scheme, host and port, by which origins are told apart (RFC 6454 section 5); None if it is not one origin."""
+    There are no wildcards, and "null" is no origin, as any page can have it.
+    """
     match = _ORIGIN(text.lower())
     if match is None:
         return None
     port = int(match["port"]) if match["port"] else _DEFAULT_PORTS.get(match["scheme"])
-    return match["scheme"], match["host"], port
-
-
-def is_origin(text: str) -> bool:
-    """Whether `text` is an origin that could be allowed: scheme, host and perhaps port, without a path."""
-    return _read_origin(text) is not None
+    return Origin(match["scheme"], match["host"], port)
 
 
 def is_subprotocol(text: str) -> bool:

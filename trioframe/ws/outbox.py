@@ -30,6 +30,9 @@ from ..http.writer import Writer
 
 __all__ = ["Outbox"]
 
+# What a WebSocket may send, where it need not wait, before others have their turn: some messages that are small.  To
+# let them have it after each one would cost as much as to send it.
+WORK_PER_TURN = 64 * 1024  # bytes
 WORK_PER_FRAME = 4096  # bytes that a frame counts for beyond its own, as it costs more than to copy them
 
 
@@ -52,7 +55,6 @@ class Outbox:
       busy: whether a frame is on its way.
       writing: whether the current task is writing one, without waiting; it will hear of what goes wrong.
       sent: octets given to the writer.
-      worked: the same since somebody has set it to 0, and `WORK_PER_FRAME` for each frame: what it has cost others.
     """
 
     __slots__ = (
@@ -62,11 +64,11 @@ class Outbox:
         "_owed_pong",
         "_spawner",
         "_turn",
+        "_worked",
         "_writer",
         "busy",
         "sent",
         "waiting",
-        "worked",
         "writing",
     )
 
@@ -81,12 +83,19 @@ class Outbox:
         self.waiting: tuple[trio.lowlevel.Task, ...] = ()
         self.busy = False
         self.sent = 0
-        self.worked = 0
+        self._worked = 0
         self.writing = False
 
     def detach(self) -> None:
         """Nobody is to be told any more: the request is over."""
         self._broke = _tell_nobody
+
+    def owes_turn(self) -> bool:
+        """Whether so much was sent that others are to have their turn; from then on it is counted anew."""
+        if self._worked <= WORK_PER_TURN:
+            return False
+        self._worked = 0
+        return True
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
@@ -102,7 +111,7 @@ class Outbox:
             raise RequestCancelled("disconnect")
         size = len(frame)
         self.sent += size
-        self.worked += size + WORK_PER_FRAME
+        self._worked += size + WORK_PER_FRAME
         self.writing = True
         try:
             sent = self._writer.write_nowait(frame)
@@ -122,19 +131,19 @@ class Outbox:
             await self._write(rest)
 
     async def in_turn(
-        self, send: Callable[[], Awaitable[None]], patience: Callable[[], AbstractContextManager[None]]
+        self, send: Callable[[], Awaitable[None]], while_waiting: Callable[[], AbstractContextManager[None]]
     ) -> None:
         """Await `send()` when all that asked before have had their turn; it sends with `write`.
 
         Parameters:
-          patience: stands around the wait for the turn; what it raises goes through.
+          while_waiting: stands around the wait for the turn; what it raises goes through.
 
         If cancelled before that, nothing was sent.
         """
         if self._turn is None:
             self._turn = trio.StrictFIFOLock()
         with self._listed():
-            with patience():
+            with while_waiting():
                 await self._turn.acquire()
             try:
                 await send()

@@ -55,7 +55,7 @@ class Receiving(Connection):
         """
         return await self._recv()
 
-    # In one piece, as most wait here.
+    # In one piece: each idle WebSocket waits here, and a call more would be a frame more for each of them.
     async def _recv(self, *, iterating: bool = False) -> str | bytes:  # noqa: C901, PLR0912
         if self._receiver is not None:
             raise trio.BusyResourceError("another task is receiving from this WebSocket")
@@ -95,8 +95,8 @@ class Receiving(Connection):
     def recv_streaming(self) -> MessageStream:
         """``async for piece in ws.recv_streaming()`` is one message, in pieces as they come, whatever its size.
 
-        The pieces are of one type, and never cut within a character; only an empty message has an empty one.  A message
-        that is not read to its end is dropped, with the next one that is received.  The limit of size holds as ever.
+        The pieces are of one type, and never cut within a character; only an empty message has an empty one.  What
+        is not read of a message is dropped when the next one is received.  The limit of size holds as ever.
 
         Raises, in the iteration, what `recv` does, and `LocalProtocolError` if the rest was dropped meanwhile.  If
         cancelled, no piece is lost: go on iterating.

@@ -10,7 +10,8 @@ It is one object in five floors; parts would each cost an idle WebSocket an obje
 
 Rules of this file:
 
-* An operation on a WebSocket that has ended raises `WebSocketClosed`.
+* An operation on a WebSocket that has ended raises `WebSocketClosed`; but `accept`, `close` and `aclose`, which have
+  nothing left to do then.
 * A cancellation leaves no message half said: one that cannot be completed ends the WebSocket, with 1011 between two
   frames, by a cut within one; and all operations behind it say so.
 * The handshake is accepted by the first operation, or by `accept`.  Until then the handler may refuse it.
@@ -42,10 +43,6 @@ from .terms import WebSocketTerms
 __all__ = ["Accept", "WebSocket"]
 
 Accept = Callable[[Any], Awaitable[Switched]]
-
-# What a WebSocket may send, where it need not wait, before others have their turn: some messages that are small.  To
-# let them have it behind each one would cost as much as to send it.
-WORK_PER_TURN = 64 * 1024  # bytes
 
 _OPEN = State.OPEN  # in the place of SEND and RECEIVE, which allow just this state, on short ways
 
@@ -117,7 +114,7 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
 
         Raises:
           LocalProtocolError: one of them cannot be sent; then it is not accepted.
-          WebSocketClosed: it was refused, or has ended.
+          WebSocketClosed: it was refused, or the request has ended without it.
           RequestCancelled: the client has gone.
 
         If cancelled, the connection is closed.
@@ -140,11 +137,13 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
             if opened is not None:
                 with self._occupying():
                     await opened()
-        elif not self.accepted:
+        elif self.accepted:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        else:
             await trio.lowlevel.checkpoint()
             self._raise_closed()
 
-    def refuse(self) -> bool:
+    def note_refusal(self) -> bool:
         """The handshake is answered with another response: nobody is to accept it any more.
 
         False, and without effect, if it was accepted or is being accepted.
@@ -201,8 +200,7 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
             rest = outbox.write_nowait(self._wire.send_message(message))
             if rest is not None:
                 await outbox.finish(rest)
-            elif outbox.worked > WORK_PER_TURN:
-                outbox.worked = 0
+            elif outbox.owes_turn():
                 await trio.lowlevel.cancel_shielded_checkpoint()
         except RequestCancelled:
             self._lose_here()
@@ -237,8 +235,7 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
                         break
                 await write(partial(self._encode_piece, message, False))
                 end = message[:0]
-                if self._outbox.worked > WORK_PER_TURN:
-                    self._outbox.worked = 0
+                if self._outbox.owes_turn():
                     await trio.lowlevel.checkpoint()
             if end is not None:
                 await write(partial(self._encode_piece, end, True))
@@ -276,7 +273,7 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
 
         If cancelled, the pong is not waited for.
         """
-        await self._be_free()
+        await self._wait_for_room()
         began = self._now()
         ping = self._add_ping(payload)
         try:
@@ -299,7 +296,7 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
 
         If cancelled, nothing was sent.
         """
-        await self._be_free()
+        await self._wait_for_room()
         frame = self._wire.send_pong(payload)
         with self._occupying():
             self._outbox.send_soon(frame)
@@ -307,8 +304,8 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
         if self._state in OVER:
             self._raise_closed()
 
-    async def _be_free(self) -> None:
-        """Wait until it is open and no frame on its way: what is owed is held, so whoever asks for more of it waits."""
+    async def _wait_for_room(self) -> None:
+        """Wait until it is open and no frame is on its way: control frames that have to wait are held in memory."""
         await trio.lowlevel.checkpoint_if_cancelled()
         await self._be_open()
         with self._occupying():
