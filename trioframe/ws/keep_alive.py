@@ -1,13 +1,13 @@
 """How a WebSocket finds out that its peer has gone without a word (RFC 6455 section 5.5.2).
 
-Who has said nothing for `ping_interval` is pinged, and who says nothing for `ping_timeout` behind that is given up.
+Who has said nothing for `ping_interval` is pinged, and who says nothing for `ping_timeout` after that is given up.
 
 Rules of this file:
 
 * Anything that comes is a sign of life, also if it is no pong.
-* Time in which nothing was read does not count against the peer: nobody could have seen a pong.  Nor does that in which
-  a frame is on its way: how slowly the peer may read, the writer sees to.
-* A ping is sent all the same, as it finds out if the connection is lost.
+* Time in which nothing was read does not count against the peer: nobody could have seen a pong.  It is pinged all the
+  same, as that finds out if the connection is lost.
+* While a frame is on its way nobody is pinged: how slowly a peer may read, the writer sees to.
 
 It must not know when the alarm rings for other reasons.
 """
