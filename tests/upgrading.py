@@ -84,15 +84,18 @@ class Visitor:
     async def ask(self, request: bytes | None = None, path: str = "/ws", **fields: Any) -> Answer:
         """Send an opening, or another request, and take the answer."""
         await self.stream.send_all(opening(path, **fields) if request is None else request)
-        return await self.answer()
+        return await self.answer(fields.get("method", "GET"))
 
-    async def answer(self) -> Answer:
+    async def answer(self, method: str = "GET") -> Answer:
+        """The next answer, to a request with this method."""
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += await self._read(1)
         first, *lines = head.decode("latin-1").splitlines()[:-1]
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
         status, body = int(first.split()[1]), b""
+        if method == "HEAD":
+            return Answer(status, headers, body)
         if headers.get("transfer-encoding") == "chunked":
             while size := int((await self._line()), 16):
                 body += await self._read(size)

@@ -15,22 +15,27 @@ from typing import Any, NamedTuple
 import pytest
 import trio
 import trio.testing
-from written_frames import BINARY, CLOSE, PING, PONG, TEXT, frame
+from written_frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
 
 from trioframe import App, WebSocket, WebSocketClosed
 from trioframe.server.reactor import Reactor
 from trioframe.testing.memory import MemoryStream, memory_pair
 
 __all__ = [
+    "OPERATIONS",
     "Frame",
     "Handler",
     "WebSocketPeer",
     "binary",
     "close",
     "closing",
+    "first",
+    "last",
+    "more",
     "needs_epoll",
     "on_each",
     "on_each_that_leaves",
+    "pieces",
     "ping",
     "pong",
     "settled",
@@ -71,6 +76,19 @@ def text(message: str) -> bytes:
 
 def binary(message: bytes) -> bytes:
     return frame(BINARY, message)
+
+
+def first(octets: bytes, opcode: int = TEXT) -> bytes:
+    """The first fragment of a message of the client."""
+    return frame(opcode, octets, fin=False)
+
+
+def more(octets: bytes, *, fin: bool = False) -> bytes:
+    return frame(CONTINUATION, octets, fin=fin)
+
+
+def last(octets: bytes) -> bytes:
+    return more(octets, fin=True)
 
 
 def ping(payload: bytes = b"") -> bytes:
@@ -337,7 +355,46 @@ async def websocket(
                 await trio.aclose_forcefully(peer.stream)
 
 
+def _socket_pair(kind: str) -> tuple[trio.SocketStream, trio.SocketStream]:
+    if kind == "unix":
+        near, far = socket.socketpair()
+    else:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            near = socket.create_connection(listening.getsockname())
+            far, _ = listening.accept()
+    return (
+        trio.SocketStream(trio.socket.from_stdlib_socket(near)),
+        trio.SocketStream(trio.socket.from_stdlib_socket(far)),
+    )
+
+
+# --- what handlers do -------------------------------------------------------------------------------------------------
+
 Handler = Callable[[WebSocket], Awaitable[object]]
+
+
+async def _receive_piece(ws: WebSocket) -> object:
+    return await anext(ws.recv_streaming())
+
+
+OPERATIONS: dict[str, Handler] = {
+    "accept": WebSocket.accept,
+    "recv": WebSocket.recv,
+    "recv_streaming": _receive_piece,
+    "send": lambda ws: ws.send("a"),
+    "send pieces": lambda ws: ws.send(pieces("a")),
+    "ping": WebSocket.ping,
+    "pong": WebSocket.pong,
+    "close": WebSocket.close,
+}
+
+
+async def pieces(*these: Any) -> AsyncIterator[Any]:
+    """They; one that is an exception is raised."""
+    for piece in these:
+        if isinstance(piece, BaseException):
+            raise piece
+        yield piece
 
 
 def told(operation: Handler) -> tuple[Handler, list[WebSocketClosed]]:
@@ -352,16 +409,3 @@ def told(operation: Handler) -> tuple[Handler, list[WebSocketClosed]]:
         await trio.lowlevel.checkpoint()
 
     return handler, errors
-
-
-def _socket_pair(kind: str) -> tuple[trio.SocketStream, trio.SocketStream]:
-    if kind == "unix":
-        near, far = socket.socketpair()
-    else:
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            near = socket.create_connection(listening.getsockname())
-            far, _ = listening.accept()
-    return (
-        trio.SocketStream(trio.socket.from_stdlib_socket(near)),
-        trio.SocketStream(trio.socket.from_stdlib_socket(far)),
-    )

@@ -55,13 +55,14 @@ async def test_a_handler_that_does_nothing_has_accepted(
     assert reported.errors == []
 
 
-async def test_a_handler_may_close_by_itself(app: App, way: str, autojump_clock: MockClock) -> None:
+async def test_a_handler_may_close_by_itself(app: App, way: str, reported: Reported, autojump_clock: MockClock) -> None:
     async def handler(request: Any, ws: Any) -> None:
         await ws.close(4321, "enough")
-        with pytest.raises(WebSocketClosed, match="4321 enough"):
+        with pytest.raises(WebSocketClosed, match="4321: enough"):
             await ws.send("more")
 
     assert await ended(app, handler) == (4321, "enough")
+    assert reported.errors == []
 
 
 @pytest.mark.parametrize(

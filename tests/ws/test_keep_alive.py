@@ -41,8 +41,6 @@ async def test_a_peer_is_pinged_when_it_was_silent_for_the_interval(
 
 
 async def test_a_peer_that_speaks_is_not_pinged(autojump_clock: MockClock) -> None:
-    async with websocket(WebSocket.recv_streaming, **CONFIG):
-        pass
     received = 0
 
     async def handler(ws: WebSocket) -> None:

@@ -13,8 +13,7 @@ from websocket_peer import Frame, close, needs_epoll, on_each, ping, pong, settl
 from written_frames import CONTINUATION, PING, TEXT
 
 from trioframe import App, WebSocket, WebSocketClosed
-from trioframe.ws.outbox import WORK_PER_FRAME
-from trioframe.ws.websocket import WORK_PER_TURN
+from trioframe.ws.outbox import WORK_PER_FRAME, WORK_PER_TURN
 
 LOST = ("raised", 1006)
 
