@@ -22,6 +22,7 @@ from trioframe.server.reactor import Reactor
 from trioframe.testing.memory import MemoryStream, memory_pair
 
 __all__ = [
+    "HANDSHAKE",
     "OPERATIONS",
     "Frame",
     "Handler",
@@ -287,6 +288,7 @@ async def websocket(
     transport: str = "memory",
     *,
     early: bytes = b"",
+    offer: str = "",
     accept: bool = True,
     buffer_size: int = 16 * 1024,
     route: dict[str, Any] | None = None,
@@ -298,6 +300,7 @@ async def websocket(
     Parameters:
       transport: "memory", or "unix" or "tcp" on the reactor.
       early: what the client sends right behind its request.
+      offer: an extension that it offers.
       buffer_size: bytes that are on their way in memory.
       route: keywords of `App.websocket`.
       prepare: declares whatever else the app is to have.
@@ -345,7 +348,7 @@ async def websocket(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(serve)
             try:
-                await peer.send(HANDSHAKE + early)
+                await peer.send(_handshake(offer) + early)
                 if accept:
                     await peer.read_head()
                     await peer.opened.wait()
@@ -369,6 +372,13 @@ def _socket_pair(kind: str) -> tuple[trio.SocketStream, trio.SocketStream]:
 
 
 # --- what handlers do -------------------------------------------------------------------------------------------------
+
+
+def _handshake(offer: str) -> bytes:
+    if not offer:
+        return HANDSHAKE
+    return HANDSHAKE.removesuffix(b"\r\n") + f"Sec-WebSocket-Extensions: {offer}\r\n\r\n".encode()
+
 
 Handler = Callable[[WebSocket], Awaitable[object]]
 

@@ -10,9 +10,11 @@ import pytest
 import trio
 from reported import Reported
 from trio.testing import MockClock, wait_all_tasks_blocked
-from upgrading import Fate, sleep, visiting
+from upgrading import Fate, opening, sleep, visiting
+from written_frames import CLOSE, frame
 
 from trioframe import App, Forbidden, HTTPError, RequestCancelled, ServerError, WebSocketClosed, text
+from trioframe.testing import memory_pair
 
 
 @pytest.fixture
@@ -303,3 +305,45 @@ async def test_also_among_several(app: App, way: str, reported: Reported, autoju
 
     assert await ended(app, handler) == (1011, "")
     assert [type(error) for error in reported.errors] == [ExceptionGroup]
+
+
+async def test_an_exception_handler_that_raises_it_again_does_not_hide_the_end(
+    app: App, way: str, autojump_clock: MockClock
+) -> None:
+    @app.exception(RequestCancelled)
+    async def note(request: Any, error: RequestCancelled) -> None:
+        raise error
+
+    async def handler(request: Any, ws: Any) -> None:
+        await ws.accept()
+        request.cancel()
+        await trio.sleep_forever()
+
+    assert await ended(app, handler) == (1011, "")
+
+
+async def test_an_end_is_no_error_either_where_all_is_cancelled(
+    app: App, way: str, reported: Reported, caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
+) -> None:
+    """A task of the handler lets it through, in the moment in which the program is cancelled."""
+
+    @app.websocket("/ws")
+    async def handler(request: Any, ws: Any) -> None:
+        async def receive() -> None:
+            try:
+                await ws.recv()
+            except WebSocketClosed:
+                program.cancel()
+                raise
+
+        request.nursery.start_soon(receive)
+        await trio.sleep_forever()
+
+    near, far = memory_pair()
+    with trio.CancelScope() as program:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(app.serve_stream, far)
+            await near.send_all(opening() + frame(CLOSE, b"\x0f\xa0"))
+            await trio.sleep_forever()
+    assert reported.errors == []
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []

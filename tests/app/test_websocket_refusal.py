@@ -422,3 +422,24 @@ async def test_a_client_that_leaves_before_it_is_accepted(
         await wait_all_tasks_blocked()
         assert left == ["left at 0.0"]
     assert reported.errors == []
+
+
+async def test_a_refusal_holds_if_the_acceptance_on_its_way_is_given_up(
+    app: App, way: str, reported: Reported, autojump_clock: MockClock
+) -> None:
+    @app.on_response
+    async def slow(request: Any, response: Response) -> None:
+        if response.status == 101:
+            await trio.sleep(1)
+
+    async def handler(request: Any, ws: Any) -> Any:
+        async def greet() -> None:
+            with trio.move_on_after(0.5):
+                await ws.send("hello")
+
+        request.nursery.start_soon(greet)
+        await trio.sleep(0.2)
+        return text("no", status=403)
+
+    assert (await refusal(app, handler)).status == 403
+    assert reported.errors == []

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import ssl
+from functools import partial
 from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock
-from websocket_peer import close, closing, on_each_that_leaves, websocket
-from written_frames import CLOSE, frame
+import trustme
+from trio.testing import MockClock, wait_all_tasks_blocked
+from websocket_peer import HANDSHAKE, close, closing, on_each_that_leaves, websocket
+from written_frames import BINARY, CLOSE, frame, header
 
 from trioframe import App, WebSocket, WebSocketClosed
 
@@ -76,3 +79,39 @@ async def test_it_ends_in_order_while_it_is_hung_up(
         assert over_at == [pytest.approx(seconds, abs=0.2)]
         assert trio.current_time() <= max(seconds, LINGER) + LINGER + 1
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize("tidying", [0, 0.1])
+async def test_it_is_hung_up_in_order_over_tls_too(tidying: float) -> None:
+    """The client does not look before it has said all; meanwhile the handler ends."""
+    authority = trustme.CA()
+    ours, theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(ours)
+    authority.configure_trust(theirs)
+    app = App("tls", env_prefix=None)
+    ended = trio.Event()
+
+    @app.websocket("/", max_size=1000)
+    async def handler(request: Any, ws: WebSocket) -> None:
+        try:
+            await ws.recv()
+        except WebSocketClosed:
+            await trio.sleep(tidying)
+        ended.set()
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            [listener] = await nursery.start(partial(app.serve, port=0, ssl=ours))
+            stream = await trio.open_tcp_stream(*listener.socket.getsockname())
+            client = trio.SSLStream(stream, theirs, server_hostname="localhost")
+            await client.send_all(HANDSHAKE + header(BINARY, 10_000_000))
+            await ended.wait()
+            for _ in range(20):  # broken at once, if the connection was cut
+                await client.send_all(bytes(50_000))
+                await wait_all_tasks_blocked(0.001)
+            received = b""
+            while piece := await client.receive_some():
+                received += piece
+            assert received.partition(b"\r\n\r\n")[2][:4] == bytes([0x80 | CLOSE, 35]) + (1009).to_bytes(2)
+            await trio.aclose_forcefully(client)
+            nursery.cancel_scope.cancel()

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 from websocket_peer import Handler, closing, on_each, ping, pong, settled, text, told, websocket
-from written_frames import PING, PONG, TEXT, frame
+from written_frames import BINARY, CLOSE, PING, PONG, TEXT, frame
 
 from trioframe import WebSocket
 from trioframe.ws.ended import Broken
@@ -207,3 +207,24 @@ async def test_time_in_which_we_were_late_does_not_count(
         await settled()
         assert peer.fate == "runs"
         assert [frame.opcode for frame in await peer.read_now()] in ([], [PING])
+
+
+@on_each
+@pytest.mark.parametrize("size", [900, 2000])
+async def test_who_looks_again_and_again_does_not_stop_the_clock(
+    transport: str, size: int, autojump_clock: MockClock
+) -> None:
+    """A peer falls silent in a message, of which more or less than may be read ahead has come."""
+
+    async def handler(ws: WebSocket) -> None:
+        await trio.sleep(1)
+        while True:
+            with trio.move_on_after(5):
+                await ws.recv()
+
+    config = CONFIG | {"WEBSOCKET_MAX_SIZE": 1000}
+    async with websocket(handler, transport, route={"max_size": 10_000}, **config) as peer:
+        await peer.send(frame(BINARY, bytes(size), fin=False))
+        await peer.ended.wait()
+        assert peer.ended_at == pytest.approx(INTERVAL + TIMEOUT, abs=6)
+        assert [frame.opcode for frame in await peer.read_to_end()] == [PING, CLOSE]

@@ -218,63 +218,6 @@ async def test_for_each_message_that_is_received_another_one_is_read(transport: 
         assert await peer.read() == Frame(PONG, b"behind")
 
 
-async def receive_whole(ws: WebSocket) -> bytes:
-    message = await ws.recv()
-    assert isinstance(message, bytes)
-    return message
-
-
-async def receive_in_pieces(ws: WebSocket) -> bytes:
-    pieces = [bytes(piece) async for piece in ws.recv_streaming() if isinstance(piece, bytes)]
-    assert max(map(len, pieces)) < 200_000
-    return b"".join(pieces)
-
-
-@on_each
-@pytest.mark.parametrize("receive", [receive_whole, receive_in_pieces])
-@pytest.mark.parametrize("whole", [False, True])
-async def test_of_a_large_message_only_some_is_read_ahead(
-    transport: str, receive: Callable[[WebSocket], Awaitable[bytes]], whole: bool, autojump_clock: MockClock
-) -> None:
-    """A route may have a larger limit than what the server wants to hold for whoever does not receive."""
-    message = bytes(range(256)) * 20_000
-    piece = [frame(0, message[start : start + 50_000], fin=False) for start in range(0, len(message), 50_000)]
-    octets = binary(message) if whole else frame(2, fin=False) + b"".join(piece) + frame(0)
-    config = {"WEBSOCKET_MAX_SIZE": 100_000, "WEBSOCKET_MAX_FRAGMENTS": 2}
-    route = {"max_size": 10**9}
-    async with websocket(sleep, transport, route=route, **config) as peer, trio.open_nursery() as nursery:
-        nursery.start_soon(peer.send, octets, octets, text("behind"))
-        for _ in range(2):
-            await settled()
-            assert 100_000 <= peer.ws._wire.held < 200_000
-            assert await receive(peer.ws) == message
-        assert await peer.ws.recv() == "behind"
-
-
-async def test_who_is_cancelled_in_a_large_message_leaves_it_where_it_is(autojump_clock: MockClock) -> None:
-    config = {"WEBSOCKET_MAX_SIZE": 1000}
-    async with websocket(sleep, route={"max_size": 10**6}, **config) as peer, trio.open_nursery() as nursery:
-        nursery.start_soon(peer.send, *[frame(2, bytes(50_000), fin=False), *[frame(0, bytes(50_000), fin=False)] * 9])
-        for _ in range(3):
-            with trio.move_on_after(1):
-                await peer.ws.recv()
-            await settled()
-            assert peer.ws._wire.held == 500_000  # whoever receives reads on
-        await peer.send(frame(0), ping(b"behind"))
-        assert await peer.read_now() == []
-        assert len(await peer.ws.recv()) == 500_000
-        assert await peer.read() == Frame(PONG, b"behind")
-
-
-async def test_what_waits_of_a_large_message_is_dropped_by_a_close(autojump_clock: MockClock) -> None:
-    config = {"WEBSOCKET_MAX_SIZE": 1000}
-    async with websocket(sleep, route={"max_size": 10**6}, **config) as peer, trio.open_nursery() as nursery:
-        nursery.start_soon(peer.send, frame(2, bytes(50_000), fin=False), frame(0, bytes(200_000)), close())
-        await settled()
-        await peer.ws.close()
-        assert peer.ws.close_code == 1000
-
-
 async def test_room_in_size_is_given_back(autojump_clock: MockClock) -> None:
     async with websocket(sleep, WEBSOCKET_MAX_SIZE=1000) as peer:
         for _ in range(5):

@@ -127,6 +127,7 @@ class ErrorAnswers:
                 return None
             logger.error("the exception handler %r took longer than %s s for %r", handler, seconds, error)
         except RequestCancelled:
+            await _end_websocket(request, error)
             raise
         except Exception as exc:  # noqa: BLE001 - a broken exception handler must not hide what it was called for
             await self._report(request, exc)

@@ -69,7 +69,7 @@ def websocket_endpoint(route: Route, options: WebSocketOptions, config: Config) 
         limits=WebSocketLimits(size, config.WEBSOCKET_MAX_FRAGMENTS),
         deflate=Deflate() if options.deflate is True else options.deflate or None,
         max_queue=config.WEBSOCKET_MAX_QUEUE,
-        read_ahead=min(size, config.WEBSOCKET_MAX_SIZE),
+        read_ahead=config.WEBSOCKET_MAX_SIZE,
         ping_interval=config.WEBSOCKET_PING_INTERVAL,
         ping_timeout=config.WEBSOCKET_PING_TIMEOUT,
         close_timeout=config.WEBSOCKET_CLOSE_TIMEOUT,
@@ -126,9 +126,10 @@ class Upgrade:
             result = await handler(request, websocket, **params)
             if result is None and not request.responded:
                 await websocket.accept()
-            elif result is not None and not websocket.note_refusal():
-                await websocket.accept()  # if another task is about to
-                raise _too_late(result)
+            elif result is not None:
+                await websocket.opening_ended()
+                if not websocket.note_refusal():
+                    raise _too_late(result)
         except WebSocketClosed as closed:
             if not self._is_own(closed):
                 raise

@@ -44,6 +44,7 @@ import trio
 from ..errors import CancelReason, RequestCancelled
 from .alarm import Alarm
 from .blocks import Block, Cancellable, Shielded
+from .containment import split_fatal
 from .half_close import Ebb
 from .judgement import raise_judged
 from .peer_watch import PeerWatch
@@ -221,8 +222,11 @@ class Lifetime(PeerWatch):
     def _judge(self, error: BaseException) -> None:
         """Raise `error` as those outside are to see it; if it is pardoned, only why the request was cancelled."""
         try:
-            if self.pardon is None or not self.pardon(error):
+            rest, fatal = split_fatal(error)  # as a cancellation from outside
+            if self.pardon is None or rest is None or not self.pardon(rest):
                 raise_judged(error, self._failed_during, self.settle)
+            if fatal is not None:
+                raise fatal
         finally:
             del error  # its traceback holds this frame
         if self.reason is not None:

@@ -145,6 +145,7 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
         "_fileno",
         "_gone",
         "_half_closed",
+        "_lingered",
         "_listener",
         "_on_readable",
         "_reactor",
@@ -173,6 +174,7 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
         self._on_readable: Callable[[], object] | None = None
         self._half_closed = False
         self._gone = False
+        self._lingered: trio.Event | None = None  # a task lingers, or has
 
     # --- the peer ----------------------------------------------------------------------------------------------------
 
@@ -372,11 +374,18 @@ class ReactorStream(Transport, trio.abc.HalfCloseableStream):
         await trio.lowlevel.checkpoint()
 
     async def linger(self) -> None:
+        if self._lingered is not None:
+            await self._lingered.wait()
+            return
         if self._gone or self._sending:
             return
-        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            self._send_eof()
-            await discard(self)
+        self._lingered = trio.Event()
+        try:
+            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                self._send_eof()
+                await discard(self)
+        finally:
+            self._lingered.set()
 
     def abort(self) -> None:
         reset_on_close(self)

@@ -63,6 +63,7 @@ class WatchedStream(Transport):
         self._buffer = bytearray()
         self._changed = trio.lowlevel.ParkingLot()
         self._ended = False
+        self._lingered: trio.Event | None = None  # a task lingers, or has
         self._error: BaseException | None = None  # what ended the stream, other than FIN
 
     # --- the watch ---------------------------------------------------------------------------------------------------
@@ -164,6 +165,16 @@ class WatchedStream(Transport):
         await self.stream.aclose()
 
     async def linger(self) -> None:
+        if self._lingered is not None:  # TLS says goodbye once, and would cut the connection if it were interrupted
+            await self._lingered.wait()
+            return
+        self._lingered = trio.Event()
+        try:
+            await self._linger()
+        finally:
+            self._lingered.set()
+
+    async def _linger(self) -> None:
         if self._reading_ahead:
             self._reader.cancel()
             await self._reader_done.wait()

@@ -30,7 +30,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import NamedTuple, Never
+from typing import Never
 
 import trio
 from wsproto.extensions import Extension
@@ -53,13 +53,6 @@ HEADER_SIZE = 14  # octets of a frame's header, at most
 ACCEPT_PATIENCE = 1.0  # seconds a handler has to refuse the handshake, before it is taken to accept it
 
 
-class HangingUp(NamedTuple):
-    """A task that ends the connection while the handler goes on."""
-
-    scope: trio.CancelScope
-    done: trio.Event
-
-
 class Connection(KeepAlive):
     """The floor of a `WebSocket` that comes to its end; a `PeerListener`.  Parameters are those of `Reading`."""
 
@@ -71,7 +64,6 @@ class Connection(KeepAlive):
         "_ended",
         "_failed_aloud",
         "_finishing",
-        "_hanging_up",
         "_left_to_children",
         "_occupants",
         "_waits",
@@ -89,7 +81,6 @@ class Connection(KeepAlive):
         self._ended: trio.Event | None = None
         self._left_to_children = False  # the handler has returned; what it has started is waited for
         self._finishing = False  # all of that has ended
-        self._hanging_up: HangingUp | None = None
 
     @property
     def accepted(self) -> bool:
@@ -143,7 +134,7 @@ class Connection(KeepAlive):
         What is still open then was cancelled together with the server: the peer is told as far as that takes no time.
         """
         if self._state not in OVER:
-            if self.accepted and self._state in SEND_CLOSE:
+            if self.accepted and self._state in SEND_CLOSE and self._exchange.lifetime.reason in (None, "shutdown"):
                 going_away = CloseCode.GOING_AWAY, STOPPING
                 if self._outbox.send_last(self._wire.send_close(*going_away)):
                     self._note(*going_away)
@@ -172,9 +163,7 @@ class Connection(KeepAlive):
         elif self._state in OVER:
             if self._left_to_children:
                 exchange.lifetime.cancel_children()
-            deadline = self._now() + self._terms.linger_timeout
-            self._hanging_up = HangingUp(trio.CancelScope(deadline=deadline), trio.Event())
-            exchange.spawn(partial(self._hang_up, self._hanging_up))
+            exchange.spawn(self._hang_up)
         else:
             self._lose()
 
@@ -315,19 +304,18 @@ class Connection(KeepAlive):
                 self._ended = trio.Event()
             await self._ended.wait()
 
-    async def _hang_up(self, hanging_up: HangingUp) -> None:
+    async def _hang_up(self) -> None:
         """The peer waits for the end of the connection, and the handler goes on (RFC 6455 section 7.1.1).
 
-        If the handler ends meanwhile, the connection does the rest.
+        If the handler ends meanwhile, the connection waits for this, as long as it would linger by itself.
         """
         try:
-            with hanging_up.scope:
+            with trio.move_on_after(self._terms.linger_timeout):
                 await self._outbox.settled()
                 await self._transport.linger()
         finally:
             if not self._finishing:
                 await close_now(self._transport)  # the handler may go on for long
-            hanging_up.done.set()
 
     # --- told by the transport ---------------------------------------------------------------------------------------
 

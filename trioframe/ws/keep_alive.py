@@ -77,11 +77,13 @@ class KeepAlive(Reading):
         self._pong_due = now + self._terms.ping_timeout
         self._alarm.deadline = min(self._pong_due, now + self._terms.ping_interval)  # when the next ping may be due
 
-    def _reading_resumed(self) -> None:
+    def _reading_resumed(self, missed: float) -> None:
+        now = self._now()
         if self._pinged_at is None:
-            self._heard_at = self._now()
-        else:  # nobody could have seen the pong so far
-            self._expect_pong()
+            self._heard_at = min(now, self._heard_at + missed)
+        else:  # nobody could have seen the pong meanwhile
+            self._pong_due = min(self._pong_due + missed, now + self._terms.ping_timeout)
+            self._alarm.deadline = min(self._pong_due, now + self._terms.ping_interval)
 
     @property
     def _was_heard(self) -> bool:

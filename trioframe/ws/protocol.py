@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import Final, cast
 
@@ -46,6 +47,7 @@ class WebSocketProtocol:
 
     Attributes:
       drained: whether nothing can be said before more is received: the last word was `NEED_DATA`.
+      held: octets of memory of a message of which `next_event` waits for the rest.
     """
 
     __slots__ = (
@@ -66,6 +68,7 @@ class WebSocketProtocol:
         "_streamed",
         "_writer",
         "drained",
+        "held",
     )
 
     def __init__(self, limits: WebSocketLimits, extensions: Sequence[Extension] = ()) -> None:
@@ -75,6 +78,7 @@ class WebSocketProtocol:
         self._largest = limits.max_message_size
         self._inbox = Inbox()
         self.drained = True
+        self.held = 0
         # What is wsproto's is made when it is first needed: most connections only speak in plain frames.
         self._decoder: FrameDecoder | None = None
         self._messages: MessageDecoder | None = None
@@ -87,11 +91,6 @@ class WebSocketProtocol:
         self._closed = False
         self._failure: tuple[str, int] | None = None
         self._sending: bool | None = None  # whether the message that was begun is text; None if there is none
-
-    @property
-    def held(self) -> int:
-        """Characters or octets of a message of which `next_event` waits for the rest."""
-        return 0 if self._parts is None else self._parts.tell()
 
     # --- receiving ---------------------------------------------------------------------------------------------------
 
@@ -164,7 +163,7 @@ class WebSocketProtocol:
     def _next_fragment(self) -> Event | None:
         if self._parts is not None:
             self._streamed = True
-            held, self._parts = self._parts.getvalue(), None
+            held, self._parts, self.held = self._parts.getvalue(), None, 0
             return Fragment(held, final=False)
         event = self._next_part()
         if isinstance(event, Message):
@@ -263,7 +262,7 @@ class WebSocketProtocol:
         self._closed = True
         self.drained = False
         self._inbox = Inbox()
-        self._parts = None
+        self._parts, self.held = None, 0
         self._long = None
         self._streamed = False
 
@@ -271,12 +270,13 @@ class WebSocketProtocol:
         if self._parts is None:
             self._parts = io.StringIO() if isinstance(data, str) else io.BytesIO()
         self._parts.write(data)  # type: ignore[arg-type]  # all parts of a message are of one type
+        self.held += sys.getsizeof(data)
 
     def _put_together(self, last: str | bytes) -> str | bytes:
         if self._parts is None:
             return last
         self._collect(last)
-        whole, self._parts = self._parts.getvalue(), None
+        whole, self._parts, self.held = self._parts.getvalue(), None, 0
         return whole
 
     # --- sending -----------------------------------------------------------------------------------------------------
@@ -307,6 +307,7 @@ class WebSocketProtocol:
             raise LocalProtocolError("a message is either text or binary: its fragments must be all str or all bytes")
         if self._writer is None:  # whose receiving half is not used
             self._writer = FrameProtocol(client=False, extensions=list(self._extensions))
+            del self._writer._parse_more  # a generator that holds its owner: it would wait for the collector
         try:
             frame = self._writer.send_data(data, final)
         except UnicodeEncodeError:

@@ -79,6 +79,7 @@ class Reading(ABC):
         "_now",
         "_outbox",
         "_paused",
+        "_paused_at",
         "_pings",
         "_queue",
         "_queued_size",
@@ -111,6 +112,7 @@ class Reading(ABC):
         self._queue: deque[Message | Fragment] | None = None
         self._queued_size = 0  # octets of memory
         self._paused = False  # there is no room: nothing is read
+        self._paused_at = 0.0  # when that began
         self._reading_on = False  # a task goes on with what was too much at once
         self._answers: Sequence[bytes] = ()  # pongs that are to be sent
         self._pings: Pings | None = None
@@ -128,8 +130,8 @@ class Reading(ABC):
         """Nothing more reaches the peer, or comes from it."""
 
     @abstractmethod
-    def _reading_resumed(self) -> None:
-        """Reading goes on, after it had been paused."""
+    def _reading_resumed(self, missed: float) -> None:
+        """Reading goes on, after it had been paused for so many seconds."""
 
     # --- what comes --------------------------------------------------------------------------------------------------
 
@@ -186,10 +188,11 @@ class Reading(ABC):
         if self._held is not None:
             held, self._held = self._held, None
             return held
-        # What is dropped need not be put together.
-        if self._fragmenting or self._skipping or self._state is not State.OPEN:
-            return self._wire.next_step(fragments=True)
-        return self._wire.next_step()
+        return self._wire.next_step(fragments=not self._collects())
+
+    def _collects(self) -> bool:
+        """Whether a message is put together as it comes; what is dropped need not be."""
+        return not (self._fragmenting or self._skipping or self._state is not State.OPEN)
 
     def _admit(self, event: Message | Fragment) -> bool:
         """Whether the handler is to get it; notes where a message ends."""
@@ -231,6 +234,9 @@ class Reading(ABC):
     def _read_some(self, hold: bool = False) -> bool:
         """Read a bounded amount of what is here into the queue; whether there may be more."""
         for _ in range(EVENTS_AT_ONCE):
+            if self._wire.held >= self._terms.read_ahead and self._collects():
+                self._pause()
+                return False
             event = self._next(hold)
             if event is PAUSE:
                 return True
@@ -240,12 +246,7 @@ class Reading(ABC):
                     return False
                 if len(event.data) > MUCH:
                     return True
-            elif self._state in OVER:
-                return False
-            elif self._wire.held >= self._terms.read_ahead:
-                self._paused = True
-                return False
-            elif not self._receive_nowait():
+            elif self._state in OVER or not self._receive_nowait():
                 return False
         return True
 
@@ -268,7 +269,8 @@ class Reading(ABC):
         self._queue.append(event)
         self._queued_size += sys.getsizeof(event.data)  # a character of text may take four
         full = len(self._queue) >= self._terms.max_queue
-        self._paused = full or self._queued_size >= self._terms.read_ahead
+        if full or self._queued_size >= self._terms.read_ahead:
+            self._pause()
 
     def _dequeue(self) -> Message | Fragment | None:
         """What waits longest, None if nothing does."""
@@ -280,8 +282,11 @@ class Reading(ABC):
             self._resume()
         return event
 
+    def _pause(self) -> None:
+        self._paused, self._paused_at = True, self._now()
+
     def _resume(self) -> None:
         """A task receives: there is room again."""
         self._paused = False
         self._unseen = True  # so that it looks again when it leaves
-        self._reading_resumed()
+        self._reading_resumed(self._now() - self._paused_at)

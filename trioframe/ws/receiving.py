@@ -42,7 +42,7 @@ class Receiving(Connection):
 
     def __init__(self, exchange: Exchange, terms: WebSocketTerms, extensions: Sequence[Extension] = ()) -> None:
         super().__init__(exchange, terms, extensions)
-        self._stream: MessageStream | None = None  # whose message has begun and not ended
+        self._stream: object = None  # the mark of the `MessageStream` whose message has begun and not ended
 
     async def recv(self) -> str | bytes:
         """Wait for a message.
@@ -107,7 +107,7 @@ class Receiving(Connection):
         """For `MessageStream`: what comes next of its message."""
         if self._receiver is not None:
             raise trio.BusyResourceError("another task is receiving from this WebSocket")
-        if self._stream is not stream:
+        if self._stream is not stream.mark:
             if stream.begun:
                 raise LocalProtocolError("the rest of this message was dropped, as another one was received meanwhile")
             if self._stream is not None:
@@ -116,10 +116,10 @@ class Receiving(Connection):
         self._receiver = trio.lowlevel.current_task()
         try:
             event = await self._take()
-            self._stream = stream if isinstance(event, Fragment) and not event.final else None
+            self._stream = stream.mark if isinstance(event, Fragment) and not event.final else None
             return event
         finally:
-            if self._stream is not stream:
+            if self._stream is not stream.mark:
                 self._fragmenting = False
             self._receiver = None
             if self._unseen or not self._wire.drained:
@@ -136,8 +136,6 @@ class Receiving(Connection):
 
     async def _receive(self) -> bytes:
         """Wait for what the peer sends next; as `_recv` does, which has it inline."""
-        if self._paused:
-            self._resume()
         try:
             data = await self._transport.receive_some(self._buffer_size)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -161,6 +159,8 @@ class Receiving(Connection):
             await trio.lowlevel.checkpoint_if_cancelled()
         if self._state is State.CONNECTING:
             await self.accept()
+        if self._paused and not self._queue:
+            self._resume()  # what was held of a message is taken, or the rest of it waited for
         while True:
             found = self._dequeue() or self._find()
             if found is PAUSE:
@@ -205,15 +205,17 @@ class MessageStream:
 
     Attributes:
       begun: whether some of it was taken.
+      mark: what is known of it by others.
     """
 
-    __slots__ = ("_ended", "_gave", "_websocket", "begun")
+    __slots__ = ("_ended", "_gave", "_websocket", "begun", "mark")
 
     def __init__(self, websocket: Receiving) -> None:
         self._websocket = websocket
         self._ended = False
         self._gave = False  # a piece
         self.begun = False
+        self.mark = object()  # the WebSocket would hold it, and so itself
 
     def __aiter__(self) -> Self:
         return self

@@ -18,8 +18,8 @@ class WebSocketTerms:
       limits: what one message may be.
       deflate: how messages are compressed, with a client that offers it; None if they are not.
       max_queue: messages that wait while nobody receives them, 1 or more; fewer if they take more than `read_ahead`.
-      read_ahead: octets of memory that messages may take while nobody receives them; of a message that is not whole, as
-        many characters or octets.  Behind the piece that goes beyond it nothing more is read.
+      read_ahead: octets of memory that messages, or a part of one, may take while nobody receives them; behind the
+        piece that goes beyond it nothing more is read.
       ping_interval: how long the peer may be silent before it is pinged.
       ping_timeout: how long it may be silent behind a ping before it is given up.
       close_timeout: how long it may take to answer a close.

@@ -154,6 +154,13 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
             self._refused(WebSocketClosed(CloseCode.ABNORMAL_CLOSURE, "the handshake was refused"))
         return True
 
+    async def opening_ended(self) -> None:
+        """Wait for a task that is about to accept, if there is one; raises as `accept` what that has found out."""
+        while self._opening is not None:
+            await self._opening.wait()
+            if self._state is not State.CONNECTING and not self.accepted:
+                self._raise_closed()
+
     async def accept_silently(self) -> None:
         if self._state is State.CONNECTING and self._opening is None:
             await self.accept()
@@ -365,9 +372,6 @@ class WebSocket(Receiving, trio.abc.Channel["str | bytes"]):
             await self._outbox.settled()
         if self._outbox.busy:
             self._lose()
-        if self._hanging_up is not None:  # nobody else may use the transport, and from now on the connection does
-            self._hanging_up.scope.cancel(reason="the connection hangs up")
-            await self._hanging_up.done.wait()
         if self._state is State.CLOSED or self._failed_aloud:
             self._exchange.finished = True
         else:
