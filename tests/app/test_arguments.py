@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -66,3 +67,10 @@ def test_an_unknown_option_is_told_with_what_was_meant() -> None:
         "a route has no option 'tiemout' (did you mean 'timeout'?), 'role', 'origin' (did you mean 'origins'?); "
         "your own facts begin with ctx_"
     )
+
+
+@pytest.mark.parametrize("wrong", ["1", None, math.nan, [1]])
+def test_a_priority_is_a_number(wrong: Any) -> None:
+    assert arguments.priority(-5) == -5
+    with pytest.raises(TypeError, match=r"^priority=.*: give a number, higher for earlier$"):
+        arguments.priority(wrong)

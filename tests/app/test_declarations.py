@@ -249,3 +249,18 @@ def test_but_receivers() -> None:
     app.add_signal(handler, "http.handler.before")
     with pytest.raises(CompileError, match="this cannot be added"):
         app.add_signal(handler, "http.handler.befor")
+
+
+@pytest.mark.parametrize(
+    "declare",
+    [
+        lambda app: app.on_request(priority="high"),
+        lambda app: app.before_server_start(priority=None),
+        lambda app: app.add_signal(print, "a.b.c", priority="1"),
+        lambda app: app.add_signal(print, 5),
+        lambda app: app.signal("a.b.c", priority=[1])(print),
+    ],
+)
+def test_what_cannot_be_put_into_order_or_named(declare: Callable[[App], object]) -> None:
+    with pytest.raises(TypeError, match=r"^priority=.*: give a number|^the name of a signal is text, and not 5$"):
+        declare(App("app", env_prefix=None))

@@ -29,9 +29,12 @@ RIGHT: list[tuple[str, object]] = [
     ("error_format", "json"),
 ]
 WRONG: list[tuple[str, object, str]] = [
-    ("version", True, "a number, or text that is not empty"),
-    ("version", "", "a number, or text that is not empty"),
-    ("version", [1], "a number, or text that is not empty"),
+    ("version", True, "a number from 0, or text that is not empty"),
+    ("version", "", "a number from 0, or text that is not empty"),
+    ("version", -1, "a number from 0, or text that is not empty"),
+    ("version", math.inf, "a number from 0, or text that is not empty"),
+    ("version", math.nan, "a number from 0, or text that is not empty"),
+    ("version", [1], "a number from 0, or text that is not empty"),
     ("strict_slashes", 1, SWITCH),
     ("stream", "yes", SWITCH),
     ("request_max_size", -3, BYTES),

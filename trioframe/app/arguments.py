@@ -9,11 +9,12 @@ Rules of this file:
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable
 
 from .calling import describe
 
-__all__ = ["each", "path", "refuse_bare", "refuse_unknown", "text", "texts"]
+__all__ = ["each", "path", "priority", "refuse_bare", "refuse_unknown", "text", "texts"]
 
 
 def refuse_bare(given: object, decorator: str, argument: str) -> None:
@@ -40,6 +41,13 @@ def text(what: str, given: str) -> str:
     if isinstance(given, str):
         return given
     raise TypeError(f"{what} is text, and not {given!r}")
+
+
+def priority(given: int) -> int:
+    """By what declarations of one kind are put into order."""
+    if isinstance(given, int | float) and not math.isnan(given):
+        return given
+    raise TypeError(f"priority={given!r}: give a number, higher for earlier")
 
 
 def each(name: str, given: str | Iterable[str] | None) -> tuple[str, ...]:

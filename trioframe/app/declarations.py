@@ -301,6 +301,8 @@ class Declarations:
         """A decorator that works bare and called."""
 
         def decorate(function: Callable[..., Any] | None = None, /, *, priority: int = 0) -> Any:
+            arguments.priority(priority)
+
             def note(function: Callable[..., Any]) -> Callable[..., Any]:
                 self._check_open()
                 declare(function, priority)
@@ -354,6 +356,7 @@ class Declarations:
         Raises:
           CompileError: the app has been compiled, and this is a mistake; before, `App.compile` raises it.
         """
+        name, priority = arguments.text("the name of a signal", name), arguments.priority(priority)
         self._declare_receiver(SignalReceiver(name, receiver, condition, priority, place_of(receiver)))
 
     def _declare_receiver(self, declared: SignalReceiver) -> None:

@@ -10,6 +10,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import math
 import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -23,11 +24,13 @@ __all__ = ["check_options", "complaints"]
 
 
 def _check_version(value: object) -> object:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else TEXT.check(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return value
+    return TEXT.check(value)
 
 
 _OPTIONS: Mapping[str, Kind[Any]] = {
-    "version": Kind(f"a number, or {TEXT.allowed}", _check_version),
+    "version": Kind(f"a number from 0, or {TEXT.allowed}", _check_version),
     "strict_slashes": SWITCH,
     "stream": SWITCH,
     "request_max_size": Config.REQUEST_MAX_SIZE.kind,
