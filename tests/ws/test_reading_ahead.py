@@ -21,7 +21,7 @@ from websocket_peer import (
     websocket,
 )
 from written_deflated import COMPRESSED
-from written_frames import BINARY, PONG, TEXT, frame
+from written_frames import BINARY, CONTINUATION, PONG, TEXT, frame
 
 from trioframe import WebSocket
 
@@ -161,3 +161,16 @@ async def test_small_messages_wait_however_small_they_have_to_be(transport: str,
     async with websocket(sleep, transport, route={"max_size": 1}) as peer:
         await peer.send(text("a"), text("b"), ping(b"there?"))
         assert await peer.read_now() == [Frame(PONG, b"there?")]
+
+
+@on_each
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+async def test_a_message_beyond_its_limit_is_found_though_nobody_receives(
+    transport: str, opcode: int, autojump_clock: MockClock
+) -> None:
+    async with websocket(sleep, transport, **SMALL) as peer:
+        await peer.send(frame(opcode, b"a" * 999, fin=False), frame(CONTINUATION, b"a", fin=False))
+        assert await peer.read_now() == []
+        await peer.send(frame(CONTINUATION, b"a"))
+        await peer.ended.wait()
+        assert peer.ws.close_code == 1009

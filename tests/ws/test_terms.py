@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 
@@ -31,3 +32,8 @@ def test_they_are_those_of_the_configuration() -> None:
 def test_nobody_changes_them() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         WebSocketTerms().max_queue = 1  # type: ignore[misc]
+
+
+def test_of_a_message_that_cannot_be_larger_nothing_is_held_up() -> None:
+    for size, most in ((999, math.inf), (1000, math.inf), (1001, 1000), (math.inf, 1000)):
+        assert WebSocketTerms(limits=WebSocketLimits(size), read_ahead=1000).most_held == most

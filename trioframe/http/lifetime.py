@@ -221,14 +221,14 @@ class Lifetime(PeerWatch):
 
     def _judge(self, error: BaseException) -> None:
         """Raise `error` as those outside are to see it; if it is pardoned, only why the request was cancelled."""
+        rest, fatal = split_fatal(error)  # as a cancellation from outside
         try:
-            rest, fatal = split_fatal(error)  # as a cancellation from outside
             if self.pardon is None or rest is None or not self.pardon(rest):
                 raise_judged(error, self._failed_during, self.settle)
             if fatal is not None:
                 raise fatal
         finally:
-            del error  # its traceback holds this frame
+            del error, rest, fatal  # their tracebacks hold this frame
         if self.reason is not None:
             raise RequestCancelled(self.reason) from None
 

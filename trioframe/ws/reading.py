@@ -234,7 +234,7 @@ class Reading(ABC):
     def _read_some(self, hold: bool = False) -> bool:
         """Read a bounded amount of what is here into the queue; whether there may be more."""
         for _ in range(EVENTS_AT_ONCE):
-            if self._wire.held >= self._terms.read_ahead and self._collects():
+            if self._wire.held >= self._terms.most_held and self._collects():
                 self._pause()
                 return False
             event = self._next(hold)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from .bounds import WebSocketLimits
@@ -38,3 +39,8 @@ class WebSocketTerms:
     linger_timeout: float = 5.0
     cancel_on_close: bool = False
     send_only: bool = False
+
+    @property
+    def most_held(self) -> float:
+        """How much of one message is read ahead, as `read_ahead`; inf if its limit of size sees to that by itself."""
+        return self.read_ahead if self.limits.max_message_size > self.read_ahead else math.inf
