@@ -172,7 +172,7 @@ async def told(target: Target, path: bytes, data: bytes, *fields: bytes, patienc
     return seen
 
 
-@attack(Bounds(memory=16), options=NOTICED)
+@attack(Bounds(memory=24), options=NOTICED)
 async def ws_unreceived(target: Target) -> list[Figure]:
     """50 WebSockets send messages of a byte, and 10 large ones, to handlers that receive none."""
     before = target.memory()
