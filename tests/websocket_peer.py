@@ -22,8 +22,13 @@ from trioframe.server.reactor import Reactor
 from trioframe.testing.memory import MemoryStream, memory_pair
 
 __all__ = [
+    "CLOSE_TIMEOUT",
+    "CONFIG",
     "HANDSHAKE",
+    "INTERVAL",
+    "LINGER",
     "OPERATIONS",
+    "TIMEOUT",
     "Frame",
     "Handler",
     "WebSocketPeer",
@@ -46,6 +51,15 @@ __all__ = [
 ]
 
 TOO_LONG = 24 * 60 * 60.0  # seconds: who hangs is found by an autojump clock
+INTERVAL, TIMEOUT, CLOSE_TIMEOUT, LINGER = 20.0, 15.0, 5.0, 7.0  # seconds
+CONFIG = {
+    "WEBSOCKET_PING_INTERVAL": INTERVAL,
+    "WEBSOCKET_PING_TIMEOUT": TIMEOUT,
+    "WEBSOCKET_CLOSE_TIMEOUT": CLOSE_TIMEOUT,
+    "LINGER_TIMEOUT": LINGER,
+}
+"""Times that are told apart by how long something took."""
+
 SETTLED = 0.02  # seconds in which the kernel has delivered what it was given
 HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"

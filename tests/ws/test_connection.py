@@ -8,19 +8,26 @@ from contextlib import suppress
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
-from websocket_peer import Frame, binary, close, closing, needs_epoll, on_each, ping, settled, text, told, websocket
+from websocket_peer import (
+    CLOSE_TIMEOUT,
+    CONFIG,
+    Frame,
+    binary,
+    close,
+    closing,
+    needs_epoll,
+    on_each,
+    ping,
+    settled,
+    text,
+    told,
+    websocket,
+)
 from written_frames import BINARY, CLOSE, CONTINUATION, PONG, TEXT, frame, header
 
 from trioframe import WebSocket, WebSocketClosed
 from trioframe.ws.ended import Broken, Ended
 
-CLOSE_TIMEOUT, LINGER = 5.0, 7.0  # seconds
-CONFIG = {
-    "WEBSOCKET_PING_INTERVAL": 20.0,
-    "WEBSOCKET_PING_TIMEOUT": 15.0,
-    "WEBSOCKET_CLOSE_TIMEOUT": CLOSE_TIMEOUT,
-    "LINGER_TIMEOUT": LINGER,
-}
 MAX_QUEUE = 16
 
 

@@ -11,18 +11,10 @@ import pytest
 import trio
 import trustme
 from trio.testing import MockClock, wait_all_tasks_blocked
-from websocket_peer import HANDSHAKE, close, closing, on_each_that_leaves, websocket
+from websocket_peer import CONFIG, HANDSHAKE, LINGER, close, closing, on_each_that_leaves, websocket
 from written_frames import BINARY, CLOSE, frame, header
 
 from trioframe import App, WebSocket, WebSocketClosed
-
-CLOSE_TIMEOUT, LINGER = 5.0, 7.0  # seconds
-CONFIG = {
-    "WEBSOCKET_PING_INTERVAL": 20.0,
-    "WEBSOCKET_PING_TIMEOUT": 15.0,
-    "WEBSOCKET_CLOSE_TIMEOUT": CLOSE_TIMEOUT,
-    "LINGER_TIMEOUT": LINGER,
-}
 
 
 @on_each_that_leaves

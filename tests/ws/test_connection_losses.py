@@ -8,6 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 from websocket_peer import (
+    CONFIG,
     Handler,
     WebSocketPeer,
     needs_epoll,
@@ -22,13 +23,6 @@ from websocket_peer import (
 from trioframe import WebSocket, WebSocketClosed
 from trioframe.ws.ended import Broken
 
-CLOSE_TIMEOUT, LINGER = 5.0, 7.0  # seconds
-CONFIG = {
-    "WEBSOCKET_PING_INTERVAL": 20.0,
-    "WEBSOCKET_PING_TIMEOUT": 15.0,
-    "WEBSOCKET_CLOSE_TIMEOUT": CLOSE_TIMEOUT,
-    "LINGER_TIMEOUT": LINGER,
-}
 MAX_QUEUE = 16
 
 

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import trio
 from trio.testing import MockClock
-from websocket_peer import Handler, closing, on_each, ping, pong, settled, text, told, websocket
+from websocket_peer import (
+    CONFIG,
+    INTERVAL,
+    TIMEOUT,
+    Handler,
+    closing,
+    on_each,
+    on_each_that_leaves,
+    ping,
+    pong,
+    settled,
+    text,
+    told,
+    websocket,
+)
 from written_frames import BINARY, CLOSE, PING, PONG, TEXT, frame
 
 from trioframe import WebSocket
 from trioframe.ws.ended import Broken
 from trioframe.ws.keep_alive import PASSES
 
-INTERVAL, TIMEOUT, CLOSE_TIMEOUT, LINGER = 20.0, 15.0, 5.0, 7.0  # seconds
-CONFIG = {
-    "WEBSOCKET_PING_INTERVAL": INTERVAL,
-    "WEBSOCKET_PING_TIMEOUT": TIMEOUT,
-    "WEBSOCKET_CLOSE_TIMEOUT": CLOSE_TIMEOUT,
-    "LINGER_TIMEOUT": LINGER,
-}
 MAX_QUEUE = 16
 UNANSWERED = closing(1011, "no answer to a ping in time")
 
@@ -228,3 +237,16 @@ async def test_who_looks_again_and_again_does_not_stop_the_clock(
         await peer.ended.wait()
         assert peer.ended_at == pytest.approx(INTERVAL + TIMEOUT, abs=6)
         assert [frame.opcode for frame in await peer.read_to_end()] == [PING, CLOSE]
+
+
+@on_each_that_leaves
+async def test_behind_the_end_the_alarm_is_not_set_again(transport: str, autojump_clock: MockClock) -> None:
+    """What waited is received, and makes room; but nobody is to be pinged any more."""
+    async with websocket(sleep, transport, route={"on_disconnect": "ignore"}, **CONFIG) as peer:
+        await peer.send(*(text(str(number)) for number in range(MAX_QUEUE)))
+        await trio.sleep(INTERVAL + 1)  # it was pinged
+        peer.reset()
+        await settled()
+        assert peer.ws.close_code == 1006
+        assert [await peer.ws.recv() for _ in range(MAX_QUEUE)] == [str(number) for number in range(MAX_QUEUE)]
+        assert peer.ws._alarm.deadline == math.inf

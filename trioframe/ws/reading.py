@@ -289,4 +289,5 @@ class Reading(ABC):
         """A task receives: there is room again."""
         self._paused = False
         self._unseen = True  # so that it looks again when it leaves
-        self._reading_resumed(self._now() - self._paused_at)
+        if self._state is State.OPEN:  # else nobody is to be pinged
+            self._reading_resumed(self._now() - self._paused_at)

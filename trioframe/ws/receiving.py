@@ -215,7 +215,7 @@ class MessageStream:
         self._ended = False
         self._gave = False  # a piece
         self.begun = False
-        self.mark = object()  # the WebSocket would hold it, and so itself
+        self.mark = object()  # held in its place: a WebSocket that held this would hold itself
 
     def __aiter__(self) -> Self:
         return self
